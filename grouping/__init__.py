@@ -1,0 +1,17 @@
+"""From the network's maps to people: skeletons, candidates, tag matching, refinement."""
+
+from .group import group, warm_up
+from .options import GroupingOptions
+from .people import People
+from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
+
+__all__ = [
+    "COCO17",
+    "CROWDPOSE14",
+    "SKELETONS",
+    "GroupingOptions",
+    "People",
+    "Skeleton",
+    "group",
+    "warm_up",
+]

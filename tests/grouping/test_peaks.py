@@ -1,0 +1,73 @@
+"""Local maxima, by hand and against the maximum over sliding windows."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grouping.peaks import find_peaks
+from grouping.tiles import TILE, tile_maxima, tile_tag_ranges
+
+
+def peaks(heatmap: np.ndarray, threshold: float = 0.1, kernel: int = 5, limit: int = 30) -> list[tuple]:
+    heatmaps = heatmap[None].astype(np.float32)
+    counts, pixels, values = find_peaks(heatmaps, tile_maxima(heatmaps), threshold, kernel, limit)
+    found = zip(pixels[0, : counts[0]].tolist(), values[0, : counts[0]].tolist(), strict=True)
+    return [(x, y, round(value, 4)) for (x, y), value in found]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    levels=st.sampled_from((4, 50, 10**6)),
+    kernel=st.sampled_from((1, 3, 5, 9)),
+)
+def test_a_peak_equals_the_maximum_of_its_window(seed, height, width, levels, kernel):
+    heatmap = np.random.default_rng(seed).integers(-levels, levels, (height, width)) / levels
+    heatmap = heatmap.astype(np.float32)
+    padded = np.pad(heatmap, kernel // 2, constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel)).max(axis=(2, 3))
+    rows, columns = np.nonzero((windows == heatmap) & (heatmap.astype(float) > 0.1))
+    found = peaks(heatmap, kernel=kernel, limit=height * width)
+    assert {(x, y) for x, y, _ in found} == set(zip(columns.tolist(), rows.tolist(), strict=True))
+    assert [value for _, _, value in found] == sorted((value for _, _, value in found), reverse=True)
+
+
+def test_of_two_near_peaks_the_window_decides():
+    heatmap = np.zeros((9, 12))
+    heatmap[4, 3], heatmap[4, 5] = 0.9, 0.8
+    assert peaks(heatmap, kernel=5) == [(3, 4, 0.9)]
+    assert peaks(heatmap, kernel=3) == [(3, 4, 0.9), (5, 4, 0.8)]
+
+
+def test_equal_neighbours_are_all_peaks():
+    heatmap = np.zeros((9, 12))
+    heatmap[4, 3:5] = 0.9
+    assert peaks(heatmap) == [(3, 4, 0.9), (4, 4, 0.9)]
+
+
+def test_the_highest_are_kept_and_of_equal_ones_the_first():
+    heatmap = np.zeros((3 * TILE, 3 * TILE))
+    heatmap[2, 2 * TILE] = heatmap[4, 2] = heatmap[2 * TILE, 3] = 0.5
+    heatmap[2 * TILE, 2 * TILE] = 0.7
+    assert peaks(heatmap, limit=3) == [(2 * TILE, 2 * TILE, 0.7), (2 * TILE, 2, 0.5), (2, 4, 0.5)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 50),
+    width=st.integers(1, 50),
+    tags=st.integers(1, 3),
+)
+def test_tile_bounds_are_those_of_each_tile(seed, height, width, tags):
+    tagmap = np.random.default_rng(seed).normal(size=(height, width, tags)).astype(np.float32)
+    lowest, highest = tile_tag_ranges(tagmap)
+    maxima = tile_maxima(np.ascontiguousarray(np.moveaxis(tagmap, 2, 0)))
+    assert maxima.shape == (tags, -(-height // TILE), -(-width // TILE))
+    for row, column in np.ndindex(*maxima.shape[1:]):
+        tile = tagmap[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
+        np.testing.assert_array_equal(maxima[:, row, column], tile.max(axis=(0, 1)))
+        np.testing.assert_array_equal(highest[row, column], tile.max(axis=(0, 1)))
+        np.testing.assert_array_equal(lowest[row, column], tile.min(axis=(0, 1)))
