@@ -1,0 +1,99 @@
+"""Which networks there are: their settings, the presets, and the one function that builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from engine.errors import SwahrError
+from engine.hrnet import HigherHRNet
+from grouping import Skeleton
+from grouping.skeleton import SKELETONS
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a network looks like and how it is meant to be used.
+
+    name: what the preset is called.
+    trunk: "hrnet" (the paper's) or "lite" (a slim one for live use on a CPU).
+    width: channels of the features at 1/4 of the input.
+    input_size: pixels of the input's short side, a multiple of 64.
+    detection_threshold: a keypoint's least heatmap value, 0 to 1.
+    skeleton_name: "coco17" or "crowdpose14"; sets the number of keypoints K.
+    scale_branch: whether the network predicts alphas; without it they are all 0.
+    """
+
+    name: str
+    trunk: Literal["hrnet", "lite"]
+    width: int
+    input_size: int
+    detection_threshold: float
+    skeleton_name: str = "coco17"
+    scale_branch: bool = True
+
+    def __post_init__(self) -> None:
+        if self.trunk not in ("hrnet", "lite"):
+            raise SwahrError(
+                f"The network {self.name!r} has the trunk {self.trunk!r}; it must be 'hrnet' or 'lite'."
+            )
+        if self.skeleton_name not in SKELETONS:
+            raise SwahrError(
+                f"The network {self.name!r} has the skeleton {self.skeleton_name!r}; "
+                f"known are {', '.join(SKELETONS)}."
+            )
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return SKELETONS[self.skeleton_name]
+
+    @property
+    def num_keypoints(self) -> int:
+        """K."""
+        return self.skeleton.num_keypoints
+
+
+PRESETS: dict[str, NetworkConfig] = {
+    config.name: config
+    for config in (
+        NetworkConfig("default", "lite", width=64, input_size=256, detection_threshold=0.1),
+        NetworkConfig("w32-512", "hrnet", width=32, input_size=512, detection_threshold=0.12),
+        NetworkConfig("w48-640", "hrnet", width=48, input_size=640, detection_threshold=0.1),
+        NetworkConfig(
+            "w48-640-crowdpose",
+            "hrnet",
+            width=48,
+            input_size=640,
+            detection_threshold=0.1,
+            skeleton_name="crowdpose14",
+        ),
+    )
+}
+
+
+def preset_config(preset: str | NetworkConfig) -> NetworkConfig:
+    """The settings of a preset by its name; settings pass through. Raises SwahrError for an unknown name."""
+    if isinstance(preset, NetworkConfig):
+        return preset
+    if preset not in PRESETS:
+        raise SwahrError(f"There is no preset {preset!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[preset]
+
+
+def build_network(preset: str | NetworkConfig) -> nn.Module:
+    """A freshly initialised network for a preset's name or for settings of your own.
+
+    Its forward takes float32 [N, 3, H, W], normalised, sides multiples of 64, and returns, coarse to fine,
+    [N, K alphas | K heatmaps | K tags, H/4, W/4] and [N, K alphas | K heatmaps, H/2, W/2].
+    Its attribute `config` holds the settings. Raises SwahrError for an unknown preset.
+    """
+    config = preset_config(preset)
+    if config.trunk == "lite":
+        from engine.lite import LiteNetwork
+
+        network = LiteNetwork(config.num_keypoints, config.width)
+        network.config = config
+        return network
+    return HigherHRNet(config)
