@@ -1,0 +1,133 @@
+"""Training pictures: single photos, mosaics of several photos, and synthetic people, mixed at random.
+
+Sample `i` depends on nothing but the seed and `i`, whichever worker makes it and in whatever order: so a run that was
+interrupted goes on with exactly the pictures it would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from engine.training.augment import Augmentation, Window, change_colours, place, random_affine
+from engine.training.coco import CocoPhotos
+from engine.training.synthetic import random_frame
+from engine.training.targets import render_heatmaps, tag_indices
+from grouping import Skeleton
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """How training pictures are put together.
+
+    size: side of the square picture in pixels. mosaic, synthetic: the parts of all pictures that are mosaics or
+    synthetic people; the rest are single photos. source_weights: how often photos of a source are drawn against those
+    of the other sources (1 if not named). max_people: more people than that in one picture get no tag loss.
+    sigma: standard deviation of the Gaussians in map pixels.
+    """
+
+    size: int = 256
+    mosaic: float = 0.4
+    synthetic: float = 0.15
+    source_weights: dict[str, float] = field(default_factory=dict)
+    max_people: int = 30
+    sigma: float = 2.0
+
+
+class TrainingSamples(Dataset):
+    """Sample i of the mixture: a dict of tensors (see `__getitem__`)."""
+
+    def __init__(
+        self,
+        photos: CocoPhotos | None,
+        skeleton: Skeleton,
+        mixture: Mixture,
+        augmentation: Augmentation,
+        seed: int,
+        count: int,
+    ) -> None:
+        self.photos, self.skeleton, self.mixture = photos, skeleton, mixture
+        self.augmentation, self.seed, self.count = augmentation, seed, count
+        if photos is not None:
+            weights = np.array([mixture.source_weights.get(record.source, 1.0) for record in photos.records])
+            self._cumulative = np.cumsum(weights / weights.sum())
+            self._empty = [i for i, r in enumerate(photos.records) if not len(r.keypoints) and not r.ignored]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Sample `index`: image uint8 [3,S,S]; coarse, fine: target heatmaps float16 [K,S/4,S/4] and [K,S/2,S/2];
+        coarse_mask, fine_mask: uint8, 1 where the labels count; tags: int64 [max_people,K,2] (see `tag_indices`)."""
+        cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork, and one picture a worker needs none
+        rng = np.random.default_rng((self.seed, index))
+        image, mask, keypoints = self.compose(rng)
+        if rng.random() < self.augmentation.photometric:
+            image = change_colours(rng, image)
+        return self._tensors(image, mask, keypoints)
+
+    def compose(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One picture before its colours change: image RGB uint8 [S,S,3], mask uint8 [S,S], keypoints [P,K,3]."""
+        size, draw = self.mixture.size, rng.random()
+        if self.photos is None or draw < self.mixture.synthetic:
+            return self._synthetic(rng)
+        whole = Window(0, 0, size, size)
+        windows = _random_mosaic(rng, size) if draw < self.mixture.synthetic + self.mixture.mosaic else [whole]
+        return self._photos(rng, windows)
+
+    def _photos(self, rng: np.random.Generator, windows: list[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        size = self.mixture.size
+        canvas, mask = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
+        people = []
+        for window in windows:
+            photo = self.photos.load(int(np.searchsorted(self._cumulative, rng.random())))
+            size_wh = (photo.image.shape[1], photo.image.shape[0])
+            matrix, flipped = random_affine(rng, size_wh, window, self.augmentation)
+            people.append(place(photo, matrix, flipped, window, canvas, mask, self.skeleton))
+        return canvas, mask, np.concatenate(people)
+
+    def _synthetic(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        size = self.mixture.size
+        background = None
+        if self.photos is not None and self._empty and rng.random() < 0.7:
+            canvas, mask = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
+            photo = self.photos.load(self._empty[rng.integers(len(self._empty))])
+            window = Window(0, 0, size, size)
+            ranges = replace(self.augmentation, scale=(0.5, 0.8), translation=0.05)
+            matrix, flipped = random_affine(rng, (photo.image.shape[1], photo.image.shape[0]), window, ranges)
+            place(photo, matrix, flipped, window, canvas, mask, self.skeleton)
+            background = canvas
+        frame = random_frame(rng, size, size, people=(1, 6), size_range=(40, 1.4 * size), background=background)
+        return frame.image, np.ones((size, size), np.uint8), frame.keypoints
+
+    def _tensors(self, image: np.ndarray, mask: np.ndarray, keypoints: np.ndarray) -> dict[str, Tensor]:
+        size, sigma = self.mixture.size, self.mixture.sigma
+        sample = {"image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))}
+        for name, stride in (("coarse", 4), ("fine", 2)):
+            side = size // stride
+            heatmaps = render_heatmaps(keypoints * (1 / stride, 1 / stride, 1), side, side, sigma)
+            sample[name] = torch.from_numpy(heatmaps.astype(np.float16))
+            # The pixel that the network answers for is a block of the picture; it counts if its middle does.
+            sample[f"{name}_mask"] = torch.from_numpy(mask[stride // 2 :: stride, stride // 2 :: stride].copy())
+        side = size // 4
+        indices = tag_indices(keypoints * (0.25, 0.25, 1), side, side, self.mixture.max_people)
+        sample["tags"] = torch.from_numpy(indices)
+        return sample
+
+
+def _random_mosaic(rng: np.random.Generator, size: int) -> list[Window]:
+    """Two, three or four windows with a random cut, so that people of very different sizes meet in one picture."""
+    x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * size)
+    split_top, split_bottom = (rng.random(2) < 0.75).tolist()
+    windows = []
+    for top, height, split in ((0, y, split_top), (y, size - y, split_bottom)):
+        if split:
+            windows += [Window(0, top, x, height), Window(x, top, size - x, height)]
+        else:
+            windows.append(Window(0, top, size, height))
+    return windows

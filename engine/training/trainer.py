@@ -1,0 +1,224 @@
+"""The training loop: one recipe in, one folder of weights, state and log out; interrupted runs go on exactly."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from engine.checkpoint import ModelMetadata, load_weights, save_weights
+from engine.errors import SwahrError
+from engine.network import build_network, preset_config
+from engine.training.average import rising_average
+from engine.training.coco import CocoPhotos
+from engine.training.cpu import keep_memory, speed_up_depthwise
+from engine.training.objective import total_loss
+from engine.training.pretrained import load_efficientnet_lite0
+from engine.training.recipe import Recipe, load_recipe
+from engine.training.samples import TrainingSamples
+
+Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and figures
+
+
+class Trainer:
+    """One training run: network, averaged network, optimiser and the step they are at.
+
+    `output` is the run's folder: `state.pt` (everything needed to go on), `weights.safetensors` (averaged weights,
+    ready for `PoseEstimator`) and `log.jsonl` (losses and evaluations by step).
+    """
+
+    def __init__(self, recipe: Recipe, output: Path, device: str = "auto") -> None:
+        self.recipe, self.output = recipe, Path(output)
+        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        self.config = preset_config(recipe.model.preset)
+        torch.manual_seed(recipe.schedule.seed)
+        self.network = _initial_network(recipe)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.network, multi_avg_fn=rising_average(recipe.schedule.ema), use_buffers=True)
+        keep_memory()
+        speed_up_depthwise(self.network)
+        self.frozen = _freeze(self.network, recipe.model.frozen)
+        self.optimiser = torch.optim.Adam(_parameter_groups(self.network, recipe))
+        self.samples = self._samples()
+        self.step = 0
+
+    def train(self, report: Report | None = None, until: int | None = None) -> None:
+        """Train to the recipe's last step, or only to step `until`; saves the state at the end.
+
+        Raises SwahrError when a loss is no longer finite, and names it.
+        """
+        schedule = self.recipe.schedule
+        last = min(until or schedule.steps, schedule.steps)
+        self.output.mkdir(parents=True, exist_ok=True)
+        sums, since = {}, time.monotonic()
+        for sample in self._batches(last):
+            for name, value in self.update(sample).items():
+                sums[name] = sums.get(name, 0.0) + value
+            if self.step % schedule.log_every == 0 or self.step == last:
+                taken = (self.step - 1) % schedule.log_every + 1
+                figures = {name: value / taken for name, value in sums.items()}
+                figures["images_per_second"] = taken * schedule.batch / (time.monotonic() - since)
+                self.log(figures, report)
+                sums, since = {}, time.monotonic()
+            if self.step % schedule.save_every == 0 or self.step == last:
+                self.save()
+            if self.recipe.data.validation and (self.step % schedule.evaluate_every == 0 or self.step == last):
+                self.log(self.evaluate(), report)
+                since = time.monotonic()
+
+    def update(self, sample: dict[str, Tensor]) -> dict[str, float]:
+        """One step on one batch; returns the losses by name."""
+        schedule = self.recipe.schedule
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.learning_rate * group["share"] * schedule.rate(self.step)
+        self.network.train()
+        for module in self.frozen:
+            module.eval()
+        sample = {name: value.to(self.device, non_blocking=True) for name, value in sample.items()}
+        half = schedule.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            outputs = self.network(self._normalise(sample["image"]))
+        loss, parts = total_loss(outputs, sample, self.recipe.loss)
+        values = {name: part.item() for name, part in parts.items()}
+        _check_finite(values, self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return values
+
+    def evaluate(self) -> dict[str, float]:
+        """COCO figures of the averaged weights on the validation photos."""
+        from engine.training.evaluation import evaluate
+
+        data = self.recipe.data
+        weights = self.output / "weights.safetensors"
+        return evaluate(weights, Path(data.validation), Path(data.validation_images or data.images)).figures
+
+    def log(self, figures: dict[str, float], report: Report | None) -> None:
+        with (self.output / "log.jsonl").open("a") as file:
+            file.write(json.dumps({"step": self.step, **{k: round(v, 6) for k, v in figures.items()}}) + "\n")
+        if report:
+            report(self.step, figures)
+
+    def save(self) -> None:
+        """Write state and averaged weights, each under a temporary name first."""
+        state = {
+            "recipe": self.recipe.to_dict(),
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        temporary = self.output / "state.pt.partial"
+        torch.save(state, temporary)
+        temporary.replace(self.output / "state.pt")
+        save_weights(self.output / "weights.safetensors", self.average.module, ModelMetadata.of(self.config))
+
+    def restore(self) -> None:
+        """Go on from the folder's `state.pt`."""
+        path = self.output / "state.pt"
+        if not path.exists():
+            raise SwahrError(f"{self.output} holds no state.pt to go on from; leave out --resume to start anew.")
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+    def _normalise(self, images: Tensor) -> Tensor:
+        metadata = ModelMetadata.of(self.config)
+        mean, std = (torch.tensor(v, device=self.device)[:, None, None] * 255 for v in (metadata.mean, metadata.std))
+        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def _samples(self) -> TrainingSamples:
+        recipe, skeleton = self.recipe, self.config.skeleton
+        data = recipe.data
+        photos = CocoPhotos(Path(data.train), Path(data.images), skeleton) if data.train else None
+        count = recipe.schedule.steps * recipe.schedule.batch
+        return TrainingSamples(photos, skeleton, recipe.mixture, recipe.augmentation, recipe.schedule.seed, count)
+
+    def _batches(self, last: int) -> Iterator[dict[str, Tensor]]:
+        schedule = self.recipe.schedule
+        order = range(self.step * schedule.batch, last * schedule.batch)
+        return iter(
+            DataLoader(
+                self.samples,
+                schedule.batch,
+                sampler=order,
+                num_workers=schedule.workers,
+                prefetch_factor=4 if schedule.workers else None,
+                multiprocessing_context="fork" if schedule.workers else None,
+            )
+        )
+
+
+def train(
+    recipe_path: Path,
+    output: Path,
+    resume: bool = False,
+    overrides: list[str] | None = None,
+    report: Report | None = None,
+) -> Trainer:
+    """Train what the recipe file says into the folder `output`; with `resume`, go on from its saved state.
+
+    A folder that holds a run already is refused unless it is resumed. Returns the finished trainer.
+    """
+    recipe = load_recipe(recipe_path, overrides)
+    output = Path(output)
+    if not resume and (output / "state.pt").exists():
+        raise SwahrError(
+            f"{output} holds a training run already; add --resume to go on with it, or name another folder."
+        )
+    trainer = Trainer(recipe, output)
+    if resume:
+        trainer.restore()
+    trainer.train(report)
+    return trainer
+
+
+def _initial_network(recipe: Recipe) -> nn.Module:
+    initial = recipe.model.initial
+    network = build_network(recipe.model.preset)
+    if initial == "efficientnet-lite0":
+        load_efficientnet_lite0(network)
+    elif initial:
+        network = load_weights(network, initial)
+    return network
+
+
+def _freeze(network: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
+    frozen = []
+    for name in names:
+        try:
+            frozen.append(network.get_submodule(name).requires_grad_(False))
+        except AttributeError:
+            raise SwahrError(f"model.frozen names '{name}', but the network has no module of that name.") from None
+    return frozen
+
+
+def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    trunk, rest = [], []
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            (trunk if name.startswith("trunk.") else rest).append(parameter)
+    groups = [{"params": rest, "share": 1.0}]
+    return groups + ([{"params": trunk, "share": recipe.schedule.trunk_rate}] if trunk else [])
+
+
+def _check_finite(values: dict[str, float], step: int) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value):
+            raise SwahrError(
+                f"The loss '{name}' became {value} at step {step}; lower schedule.learning_rate or use "
+                'schedule.precision = "float32", and go on from the last state with --resume.'
+            )

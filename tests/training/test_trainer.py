@@ -1,0 +1,108 @@
+"""A run that was interrupted ends as one that was not; what goes wrong is said."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from engine import PoseEstimator
+from engine.errors import SwahrError
+from engine.training.recipe import ModelSettings, Recipe, Schedule
+from engine.training.samples import Mixture
+from engine.training.trainer import Trainer, train
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def small_recipe(**schedule):
+    values = {
+        "steps": 20,
+        "batch": 2,
+        "warm_up": 4,
+        "log_every": 5,
+        "workers": 0,
+        "precision": "float32",
+        **schedule,
+    }
+    return Recipe(mixture=Mixture(size=64), schedule=Schedule(**values))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_twenty_steps_equal_ten_and_ten_resumed(tmp_path, precision):
+    recipe = small_recipe(precision=precision)
+    whole = Trainer(recipe, tmp_path / "whole")
+    whole.train()
+    Trainer(recipe, tmp_path / "parts").train(until=10)
+    resumed = Trainer(recipe, tmp_path / "parts")
+    resumed.restore()
+    assert resumed.step == 10
+    resumed.train()
+    for trained, again in ((whole.network, resumed.network), (whole.average, resumed.average)):
+        for (name, one), other in zip(trained.state_dict().items(), again.state_dict().values(), strict=True):
+            assert torch.equal(one, other), name
+
+
+@pytest.mark.slow
+def test_training_learns_one_picture(tmp_path):
+    trainer = Trainer(small_recipe(steps=60, learning_rate=2e-3), tmp_path)
+    sample = {name: value[None].repeat_interleave(2, 0) for name, value in trainer.samples[3].items()}
+    losses = [trainer.update(sample) for _ in range(60)]
+    assert losses[-1]["heatmap_fine"] < 0.5 * losses[0]["heatmap_fine"]
+    assert losses[-1]["pull"] < 0.5 * losses[0]["pull"]
+
+
+def test_the_weights_of_a_run_can_be_used(tmp_path):
+    Trainer(small_recipe(steps=1), tmp_path).train()
+    people = PoseEstimator.load(tmp_path / "weights.safetensors", size=64)(np.zeros((80, 90, 3), np.uint8))
+    assert people.keypoints.shape[1:] == (17, 3)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[0]["step"] == 1 and {"heatmap_fine", "scale_coarse", "push", "pull"} <= lines[0].keys()
+
+
+def test_frozen_modules_keep_weights_and_statistics(tmp_path):
+    recipe = small_recipe(steps=2)
+    recipe = Recipe(ModelSettings(frozen=("trunk.stem",)), recipe.data, recipe.mixture, schedule=recipe.schedule)
+    trainer = Trainer(recipe, tmp_path)
+    before = {name: value.clone() for name, value in trainer.network.trunk.state_dict().items()}
+    trainer.train()
+    after = trainer.network.trunk.state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"stages"}
+
+
+def test_an_unknown_frozen_module_is_named(tmp_path):
+    with pytest.raises(SwahrError, match="'trunk.roots'"):
+        Trainer(Recipe(ModelSettings(frozen=("trunk.roots",))), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(tmp_path):
+    trainer = Trainer(small_recipe(), tmp_path)
+    sample = {name: value[None] for name, value in trainer.samples[0].items()}
+    trainer.network.final_layers[1].bias.data.fill_(float("nan"))
+    before = [parameter.clone() for parameter in trainer.network.parameters()]
+    with pytest.raises(SwahrError, match=r"'heatmap_fine' became nan at step 0"):
+        trainer.update(sample)
+    for one, other in zip(before, trainer.network.parameters(), strict=True):
+        assert torch.equal(one, other) or one.isnan().any()
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"precious")
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("[mixture]\nsize = 64\n")
+    with pytest.raises(SwahrError, match="add --resume"):
+        train(recipe, tmp_path)
+    assert (tmp_path / "state.pt").read_bytes() == b"precious"
+
+
+def test_resuming_nothing_is_explained(tmp_path):
+    with pytest.raises(SwahrError, match=r"no state\.pt"):
+        Trainer(small_recipe(), tmp_path).restore()
