@@ -1,0 +1,232 @@
+"""The command ``swahr``: its options, and the one place where errors become a sentence and an exit code.
+
+What is slow to import (torch, OpenCV, PyAV, Numba) is imported by the commands when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from engine.errors import SwahrError
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
+
+app = typer.Typer(
+    name="swahr",
+    help="Find people in pictures and videos: bottom-up human pose with scale-adaptive heatmaps.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Backend = Annotated[str, typer.Option(help="auto, or what is to run the network.")]
+Model = Annotated[str, typer.Option(help="A model that `swahr models` lists, or a weights file.")]
+Preset = Annotated[str | None, typer.Option(help="The network that a .pth file's weights belong to.")]
+Size = Annotated[
+    int | None,
+    typer.Option(min=64, max=4096, help="Pixels of the network input's short side.", show_default="the model's own"),
+]
+Flip = Annotated[bool, typer.Option("--flip", help="Also look at the mirror image: slower, more exact.")]
+
+
+class ProcessCommand(TyperCommand):
+    """Lets ``--json`` stand with or without a path."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Give a bare ``--json`` an empty path, so that what follows it is not taken for one."""
+        return super().parse_args(ctx, with_json_path(args))
+
+
+def with_json_path(args: Sequence[str]) -> list[str]:
+    """The arguments with ``--json`` and its path joined; the next argument is one if it ends in .json(l)."""
+    joined: list[str] = []
+    following = iter(range(len(args)))
+    for index in following:
+        if args[index] != "--json":
+            joined.append(args[index])
+        elif index + 1 < len(args) and args[index + 1].endswith((".json", ".jsonl")):
+            joined.append(f"--json={args[index + 1]}")
+            next(following)
+        else:
+            joined.append("--json=")
+    return joined
+
+
+@app.callback()
+def swahr(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Choose a command below, or begin with `swahr process demo:`."""
+    if version:
+        typer.echo(f"swahr {installed_version()}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def installed_version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("swahr-live")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@app.command(cls=ProcessCommand)
+def process(
+    source: Annotated[
+        str,
+        typer.Argument(help="A video, a picture, a folder of pictures, or demo: (demo:?people=8&seconds=5)."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where the annotated copy goes.", show_default="beside the source"),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Also write the poses as JSON lines; without a path, beside the output.", metavar="[PATH]"),
+    ] = None,
+    scale_map: Annotated[bool, typer.Option("--scale-map", help="Show the predicted 1/s over each frame.")] = False,
+    boxes: Annotated[bool, typer.Option("--boxes", help="Draw each person's box and score.")] = False,
+    model: Model = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="A keypoint's least heatmap value.", show_default="the model's own"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
+) -> None:
+    """Find the people in a video or pictures."""
+    from app.process import ProcessOptions
+    from app.process import process as run
+
+    summary = run(
+        ProcessOptions(
+            source=source,
+            output=output,
+            json=json,
+            scale_map=scale_map,
+            boxes=boxes,
+            overwrite=overwrite,
+            quiet=quiet,
+            model=model,
+            preset=preset,
+            size=size,
+            flip=flip,
+            device=device,
+            backend=backend,
+            threshold=threshold,
+        )
+    )
+    if not quiet:
+        typer.echo(summary)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, in TOML.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder.", show_default="runs/ and the recipe's name"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change an entry of the recipe: section.key=value; may be repeated."),
+    ] = None,
+) -> None:
+    """Train a network as a recipe says."""
+    from app.training import run_training
+
+    typer.echo(run_training(recipe, output, resume, settings or []))
+
+
+@app.command()
+def evaluate(
+    annotations: Annotated[str, typer.Argument(help="COCO keypoint annotations, or demo: for synthetic people.")],
+    images: Annotated[
+        Path | None, typer.Option(help="The photos' folder.", show_default="the annotations' folder")
+    ] = None,
+    model: Model = "default",
+    size: Size = None,
+    flip: Flip = False,
+    scales: Annotated[str, typer.Option(help="Look at several sizes: 0.5,1,1.5.")] = "1",
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+) -> None:
+    """Measure a model's average precision."""
+    from app.training import run_evaluation
+
+    typer.echo(run_evaluation(annotations, images, model, size, flip, _numbers(scales), json))
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise SwahrError(f"--scales {text} is no list of numbers; write it as 0.5,1,1.5.") from None
+
+
+@app.command()
+def models() -> None:
+    """List the models and presets there are."""
+    from app.models import list_models
+
+    typer.echo(list_models())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    What the user can put right ends in one sentence on stderr and code 2, Ctrl-C in 130, a bug in 1. With
+    ``--debug``, anywhere on the line, the traceback is shown as well.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = typer.main.get_command(app).main(
+            [argument for argument in arguments if argument != "--debug"],
+            prog_name="swahr",
+            standalone_mode=False,
+        )
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        code = getattr(error, "exit_code", 1)
+        typer.echo(_sentence(error) if code == INTERRUPTED else f"Error: {_sentence(error)}", err=True)
+        return code
+    if code == INTERRUPTED:
+        typer.echo("Stopped.", err=True)
+    return code if isinstance(code, int) else 0
+
+
+def _sentence(error: Exception) -> str:
+    """What the user is told about an error."""
+    if isinstance(error, SwahrError):
+        said = str(error)
+    elif isinstance(error, typer.TyperException):
+        said = f"{error.format_message().rstrip('.').replace('. ', ', ')} (see swahr --help)."
+    else:
+        said = (
+            f"This is a bug of swahr ({type(error).__name__}: {error}); "
+            "run it again with --debug and report what it shows."
+        )
+    return " ".join([said, *getattr(error, "__notes__", ())])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Skeletons drawn over a frame."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping import People
+
+Colour = tuple[int, int, int]  # RGB
+
+_HUES = (0.08, 0.55, 0.33, 0.86, 0.15, 0.70, 0.45, 0.97)  # one a person; neighbours lie far apart
+# (saturation, value) by side of the body: left is pale, right is deep.
+_SHADES = {"left": (0.42, 1.0), "centre": (0.80, 1.0), "right": (1.0, 0.78)}
+_OUTLINE: Colour = (12, 12, 12)
+_FAINT_OPACITY = 0.4
+_FRACTION_BITS = 4  # OpenCV places what it draws to a sixteenth of a pixel
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """How people are drawn.
+
+    boxes: also each person's box, with id and score.
+    faint_below: keypoints that score less, and limbs that end in one, are drawn faintly.
+    """
+
+    boxes: bool = False
+    faint_below: float = 0.25
+
+
+def draw_people(image: NDArray[np.uint8], people: People, style: OverlayStyle | None = None) -> None:
+    """Draw people into an image, in place; image: RGB uint8 [H, W, 3], contiguous.
+
+    Each person has a hue, in which left limbs are pale and right limbs deep. Keypoints are rings.
+    """
+    style = style or OverlayStyle()
+    if people.is_empty:
+        return
+    hues = person_hues(people)
+    surest_last = np.argsort(people.scores, kind="stable")
+    faint = image.copy()
+    for person in surest_last:
+        _draw_person(faint, people[int(person)], hues[person], style, faint=True)
+    # Where nothing faint was drawn the two pictures are equal, and so is their mixture.
+    cv2.addWeighted(faint, _FAINT_OPACITY, image, 1 - _FAINT_OPACITY, 0, dst=image)
+    for person in surest_last:
+        _draw_person(image, people[int(person)], hues[person], style, faint=False)
+    if style.boxes:
+        for person in surest_last:
+            _draw_box(image, people[int(person)], hues[person])
+
+
+def person_hues(people: People) -> list[float]:
+    """One hue a person, 0 to 1: by id where people have one, else from left to right.
+
+    The order from left to right changes less from frame to frame than the order of scores.
+    """
+    if people.ids is not None:
+        order = people.ids
+    else:
+        boxes = people.boxes
+        order = (boxes[:, 0] + boxes[:, 2]).argsort().argsort()
+    return [_HUES[int(place) % len(_HUES)] for place in order]
+
+
+def colour(hue: float, side: str) -> Colour:
+    """The colour of one person's left, right or centre, RGB."""
+    red, green, blue = colorsys.hsv_to_rgb(hue, *_SHADES[side])
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def line_width(height: int, width: int, person_height: float) -> int:
+    """Pixels of a limb's width: by the size of the image, and thinner on people too small for it."""
+    return max(1, round(min(min(height, width) / 180, person_height / 24)))
+
+
+def _draw_person(image: NDArray[np.uint8], person: People, hue: float, style: OverlayStyle, faint: bool) -> None:
+    """Draw either the faint or the sure limbs and keypoints of one person."""
+    _, top, _, bottom = person.boxes[0]
+    thickness = line_width(*image.shape[:2], float(bottom - top))
+    limbs = list(_limbs(person, hue, style.faint_below, faint))
+    for start, end, _ in limbs:
+        cv2.line(image, start, end, _OUTLINE, thickness + 2, cv2.LINE_AA, _FRACTION_BITS)
+    for start, end, limb_colour in limbs:
+        cv2.line(image, start, end, limb_colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
+    radius = (thickness + 1) << _FRACTION_BITS
+    sides = person.skeleton.keypoint_sides
+    for index, (x, y, score) in enumerate(person.keypoints[0]):
+        if score > 0 and (score < style.faint_below) == faint:
+            centre = _fixed_point(x, y)
+            cv2.circle(image, centre, radius + (1 << _FRACTION_BITS), _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
+            cv2.circle(image, centre, radius, colour(hue, sides[index]), -1, cv2.LINE_AA, _FRACTION_BITS)
+            cv2.circle(image, centre, radius // 2, _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _limbs(
+    person: People, hue: float, faint_below: float, faint: bool
+) -> Iterator[tuple[tuple[int, int], tuple[int, int], Colour]]:
+    keypoints = person.keypoints[0]
+    skeleton = person.skeleton
+    for (first, second), side in zip(skeleton.limbs, skeleton.limb_sides, strict=True):
+        weaker = min(keypoints[first, 2], keypoints[second, 2])
+        if weaker > 0 and (weaker < faint_below) == faint:
+            yield _fixed_point(*keypoints[first, :2]), _fixed_point(*keypoints[second, :2]), colour(hue, side)
+
+
+def _fixed_point(x: float, y: float) -> tuple[int, int]:
+    # OpenCV counts pixel centres at integers, people at integers + 0.5.
+    one = 1 << _FRACTION_BITS
+    return round((float(x) - 0.5) * one), round((float(y) - 0.5) * one)
+
+
+def _draw_box(image: NDArray[np.uint8], person: People, hue: float) -> None:
+    left, top, right, bottom = (round(float(side)) for side in person.boxes[0])
+    box_colour = colour(hue, "centre")
+    cv2.rectangle(image, (left, top), (right, bottom), box_colour, 1, cv2.LINE_AA)
+    name = "" if person.ids is None else f"{int(person.ids[0])}: "
+    draw_label(image, f"{name}{person.scores[0]:.2f}", (left, top), box_colour)
+
+
+def draw_label(
+    image: NDArray[np.uint8],
+    text: str,
+    corner: tuple[int, int],
+    text_colour: Colour,
+    to_the_left: bool = False,
+) -> None:
+    """Small text on a dark ground, in place, moved inside the image.
+
+    corner: x, y of its lower left end in pixels; of its lower right end with ``to_the_left``.
+    """
+    size = max(0.35, min(image.shape[:2]) / 1100)
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    x = max(0, min(corner[0] - width * to_the_left, image.shape[1] - width))
+    y = max(height + below, min(corner[1], image.shape[0]))
+    cv2.rectangle(image, (x, y - height - below), (x + width, y), _OUTLINE, -1)
+    cv2.putText(image, text, (x, y - below), cv2.FONT_HERSHEY_SIMPLEX, size, text_colour, 1, cv2.LINE_AA)

@@ -1,0 +1,102 @@
+"""The recorded pipeline: every frame, in order, one thread a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Thread
+from typing import TypeVar
+
+from .channel import Channel
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+QUEUE_LENGTH = 4  # frames that wait before each stage: enough to even out hiccups, little memory at 4K
+_WAKE_UP_SECONDS = 0.2  # how soon Ctrl-C is noticed where the system does not interrupt a waiting thread
+
+
+def run_recorded(
+    source: Iterable[Item],
+    infer: Callable[[Item], Result],
+    write: Callable[[Result], None],
+    queue_length: int = QUEUE_LENGTH,
+) -> None:
+    """Pass every item of ``source`` through ``infer`` and on to ``write``; return when all is written.
+
+    Each of the three runs in a thread of its own; at most ``queue_length`` items wait before each of the
+    last two. When one raises, what lies behind it in the pipeline is still finished, what lies before it
+    stops, and its error is raised here, once. Ctrl-C stops reading, finishes the item that is being inferred,
+    writes what is inferred, and raises KeyboardInterrupt.
+    """
+    _Pipeline(source, infer, write, queue_length).run()
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        source: Iterable[Item],
+        infer: Callable[[Item], Result],
+        write: Callable[[Result], None],
+        queue_length: int,
+    ) -> None:
+        self._source, self._infer, self._write = source, infer, write
+        self._frames: Channel[Item] = Channel(queue_length)
+        self._results: Channel[Result] = Channel(queue_length)
+        self._errors: list[BaseException] = []
+        stages = {"decode": self._decode_all, "infer": self._infer_all, "write": self._write_all}
+        self._threads = [
+            Thread(target=self._guarded, args=(stage,), name=name, daemon=True) for name, stage in stages.items()
+        ]
+
+    def run(self) -> None:
+        for thread in self._threads:
+            thread.start()
+        interrupted = False
+        # The first Ctrl-C stops reading, the second the writing of what is inferred already.
+        for stop in (self._frames.cancel, self._results.cancel):
+            try:
+                self._join()
+                break
+            except KeyboardInterrupt:
+                interrupted = True
+                stop()
+        self._join()
+        if self._errors:
+            raise self._errors[0]
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(_WAKE_UP_SECONDS)
+
+    def _guarded(self, stage: Callable[[], None]) -> None:
+        try:
+            stage()
+        except BaseException as error:  # raised again in run(), in the thread that asked
+            self._errors.append(error)
+
+    def _decode_all(self) -> None:
+        try:
+            for frame in self._source:
+                if not self._frames.put(frame):
+                    return
+        finally:
+            self._frames.close()
+
+    def _infer_all(self) -> None:
+        try:
+            for frame in self._frames:
+                if not self._results.put(self._infer(frame)):
+                    return
+        finally:
+            self._frames.cancel()
+            self._results.close()
+
+    def _write_all(self) -> None:
+        try:
+            for result in self._results:
+                self._write(result)
+        finally:
+            self._results.cancel()

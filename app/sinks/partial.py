@@ -1,0 +1,53 @@
+"""Files that appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.errors import SwahrError
+
+
+class PartialFile:
+    """A file that is written as ``name.partial.suffix`` beside its place and renamed when all went well.
+
+    Inside ``with``, write to ``writing``. After a failure what was written stays there and ``partial`` names
+    it; an empty file is removed. Raises SwahrError, before anything is written, where a file would be
+    overwritten without ``overwrite`` or the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self.path = path
+        self.writing = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self.partial: Path | None = None
+        self._overwrite = overwrite
+
+    def __enter__(self) -> Self:
+        if self.path.is_dir():
+            raise SwahrError(f"{self.path} is a folder; name a file to write.")
+        if not self.path.parent.is_dir():
+            raise SwahrError(f"The folder {self.path.parent} does not exist; create it, or write elsewhere with -o.")
+        if not self._overwrite:
+            _refuse_existing(self.path, "exists already")
+            _refuse_existing(self.writing, "is left over from a run that was cut off")
+        try:
+            self.writing.open("wb").close()
+        except OSError as error:
+            raise SwahrError(f"{self.path} cannot be written ({error.strerror}); write elsewhere with -o.") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.writing.replace(self.path)
+        elif self.writing.stat().st_size > 0:
+            self.partial = self.writing
+        else:
+            self.writing.unlink()
+
+
+def _refuse_existing(path: Path, what: str) -> None:
+    if path.exists():
+        raise SwahrError(f"{path} {what}; add --overwrite to replace it, or write elsewhere with -o.")

@@ -1,0 +1,144 @@
+"""Where frames come from: a video, a picture, a folder of pictures, or the built-in demonstration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from engine.errors import SwahrError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SMALLEST_SIDE = 16  # pixels; below this there is nothing in which to recognise a person
+GREATEST_ASPECT = 20  # beyond this the network's input, whose short side is given, would be huge
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    image: RGB uint8 [H, W, 3], upright (rotation and mirroring in the file's metadata are applied).
+    index: 0, 1, 2 … in the order of the source.
+    pts, time_base: the container's own time stamp; ``pts * time_base`` is in seconds. ``pts`` grows strictly
+        from frame to frame; it is None where a source knows no time, that is for pictures.
+    duration: how long the frame is shown, in units of ``time_base``; 0 if the container does not say.
+    name: the picture's file name, in a folder of pictures.
+    """
+
+    image: NDArray[np.uint8]
+    index: int
+    pts: int | None = None
+    time_base: Fraction = Fraction(1)
+    duration: int = 0
+    name: str | None = None
+
+    @property
+    def time(self) -> Fraction | None:
+        """Seconds, exactly."""
+        return None if self.pts is None else self.pts * self.time_base
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """What a video that is written from a source takes over from it.
+
+    rate: frames a second, nominal; the frames' own time stamps decide.
+    time_base: the unit of the time stamps, in seconds.
+    colour: (matrix, primaries, transfer) as the numbers of the H.264 standard, 2 for "not said".
+    pixel_aspect: a pixel's width by its height.
+    """
+
+    rate: Fraction
+    time_base: Fraction
+    colour: tuple[int, int, int] = (2, 2, 2)
+    pixel_aspect: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What is known of a source before its frames are read.
+
+    name: what the user asked for. kind: "video", "image", "folder" or "demo".
+    path: the file or folder. size: width and height; None for a folder, whose pictures may differ.
+    frames: how many to expect; None if not known. video: None for pictures.
+    names: the file names in a folder.
+    """
+
+    name: str
+    kind: str
+    path: Path | None = None
+    size: tuple[int, int] | None = None
+    frames: int | None = None
+    video: VideoFormat | None = None
+    names: tuple[str, ...] = ()
+
+
+class Source(ABC):
+    """An open source: iterate over it once for its frames, then read ``notes``.
+
+    notes: sentences the user should read at the end, for example how much of a truncated file was decodable.
+    """
+
+    info: SourceInfo
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def close(self) -> None:  # noqa: B027 (most sources hold nothing open)
+        """Release what the source holds open."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_source(name: str) -> Source:
+    """Open what the user named: a video or picture file, a folder of pictures, or ``demo:`` with its options.
+
+    Raises SwahrError if it does not exist, cannot be read or is too small.
+    """
+    if name == "demo:" or name.startswith("demo:?"):
+        from .demo import DemoSource
+
+        return DemoSource(name)
+    path = Path(name)
+    if not path.exists():
+        raise SwahrError(f"There is no file or folder named {name}; check the path.")
+    if path.is_dir():
+        from .pictures import FolderSource
+
+        return FolderSource(name)
+    if path.stat().st_size == 0 and path.is_file():
+        raise SwahrError(f"{name} is empty (0 bytes); copy or download it again.")
+
+    from .pictures import PICTURE_SUFFIXES, PictureSource
+    from .video import VideoSource
+
+    return PictureSource(name) if path.suffix.lower() in PICTURE_SUFFIXES else VideoSource(name)
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Raise SwahrError where a picture is too small, or too long and narrow, to look for people in."""
+    if min(width, height) < SMALLEST_SIDE:
+        raise SwahrError(
+            f"{name} is {width}×{height} pixels; people can be looked for from "
+            f"{SMALLEST_SIDE}×{SMALLEST_SIDE} pixels on."
+        )
+    if max(width, height) > GREATEST_ASPECT * min(width, height):
+        raise SwahrError(
+            f"{name} is {width}×{height} pixels, too long and narrow; crop it to at most {GREATEST_ASPECT}:1."
+        )

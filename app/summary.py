@@ -1,0 +1,74 @@
+"""What a run found and where it is, in words."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from app.sinks import Sink
+from app.sources import SourceInfo
+
+
+@dataclass
+class Tally:
+    """What is counted while frames are written."""
+
+    frames: int = 0
+    people: int = 0
+    most_people: int = 0
+    empty_frames: int = 0
+    _began: float | None = None
+    _ended: float = 0.0
+
+    def start(self) -> None:
+        """The clock of ``rate`` runs from here to the last frame."""
+        self._began = time.monotonic()
+
+    def add(self, people: int) -> None:
+        """Count one frame with so many people."""
+        self.frames += 1
+        self.people += people
+        self.most_people = max(self.most_people, people)
+        self.empty_frames += people == 0
+        self._ended = time.monotonic()
+
+    @property
+    def mean_people(self) -> float:
+        """People a frame; 0 before the first."""
+        return self.people / max(1, self.frames)
+
+    @property
+    def rate(self) -> float:
+        """Frames a second; 0 before the first."""
+        return 0.0 if not self.frames or self._began is None else self.frames / (self._ended - self._began)
+
+
+def summary(info: SourceInfo, tally: Tally, estimator: Any, sinks: list[Sink], notes: list[str]) -> str:
+    """The paragraph at the end of a run: what was found, where it is, what it ran on, what to know."""
+    rate = "" if info.kind == "image" else f", {tally.rate:.1f} frames a second"
+    sentences = [
+        _found(info, tally),
+        f"Written: {' and '.join(str(sink.path) for sink in sinks)}.",
+        f"Model {estimator.model} at {estimator.size} px, {estimator.backend} on {estimator.device} "
+        f"in {estimator.precision}{rate}.",
+    ]
+    return " ".join(sentences + notes)
+
+
+def _found(info: SourceInfo, tally: Tally) -> str:
+    if info.kind == "image":
+        return f"Found {counted(tally.people, 'person', 'people')} in {info.name}."
+    unit = ("picture", "pictures") if info.kind == "folder" else ("frame", "frames")
+    if tally.people == 0:
+        return f"Found nobody in {counted(tally.frames, *unit)} of {info.name}."
+    empty = counted(tally.empty_frames, *unit)
+    return (
+        f"Found {tally.mean_people:.2f} people a {unit[0]} in {counted(tally.frames, *unit)} of {info.name}, "
+        f"at most {tally.most_people}; {empty} without people."
+    )
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number and its noun."""
+    return f"{number} {one if number == 1 else many}"

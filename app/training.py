@@ -1,0 +1,98 @@
+"""The commands ``train`` and ``evaluate``: progress on the screen, figures at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from engine.errors import SwahrError
+
+
+def run_training(recipe: Path, output: Path | None, resume: bool, overrides: Sequence[str]) -> str:
+    """Train what a recipe says and return where the weights are.
+
+    output: the run's folder; None: ``runs/`` and the recipe's name.
+    """
+    from engine.training.recipe import load_recipe
+    from engine.training.trainer import train
+
+    output = Path("runs") / recipe.stem if output is None else output
+    overrides = list(overrides)
+    with _progress("training", load_recipe(recipe, overrides).schedule.steps) as progress:
+
+        def report(step: int, figures: dict[str, float]) -> None:
+            progress.update(progress.task_ids[0], completed=step)
+            progress.console.print(f"step {step}: {_in_words(figures)}", markup=False, highlight=False)
+
+        trainer = train(recipe, output, resume=resume, overrides=overrides, report=report)
+    return (
+        f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
+        f"the log {output / 'log.jsonl'}."
+    )
+
+
+def run_evaluation(
+    annotations: str,
+    images: Path | None,
+    model: str,
+    size: int | None,
+    flip: bool,
+    scales: Sequence[float],
+    json_path: Path | None,
+) -> str:
+    """Evaluate a model on annotated photos, or on synthetic frames for ``demo:``; return the figures.
+
+    images: the photos' folder; None: the one that the annotation file is in.
+    """
+    from engine.training.evaluation import evaluate, evaluate_synthetic
+
+    if json_path is not None and not json_path.parent.is_dir():
+        raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
+    with _progress("evaluating", None) as progress:
+
+        def report(done: int, total: int) -> None:
+            progress.update(progress.task_ids[0], completed=done, total=total)
+
+        if annotations == "demo:":
+            if tuple(scales) != (1.0,):
+                raise SwahrError("Synthetic frames are evaluated at scale 1; leave out --scales.")
+            done = evaluate_synthetic(model, size=size, flip=flip, progress=report)
+        else:
+            folder = Path(annotations).parent if images is None else images
+            done = evaluate(
+                model, Path(annotations), folder, size=size, flip=flip, scales=tuple(scales), progress=report
+            )
+    if json_path is not None:
+        record = {
+            "model": model,
+            "annotations": annotations,
+            "size": size,
+            "flip": flip,
+            "scales": list(scales),
+            "figures": done.figures,
+        }
+        json_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return "\n".join(f"{name:>8} {value:.3f}" for name, value in done.figures.items())
+
+
+def _in_words(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+def _progress(what: str, total: int | None) -> Progress:
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    progress.add_task(what, total=total)
+    return progress

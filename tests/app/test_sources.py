@@ -1,0 +1,151 @@
+"""What frames the sources give: order, orientation, times, and refusals."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from app.sources import check_size, open_source
+from app.sources.demo import parse_options
+from app.sources.pictures import natural_order, read_picture
+from app.sources.time_stamps import TimeStamps
+from engine.errors import SwahrError
+
+
+def save(path, image):
+    assert cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return path
+
+
+def with_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """The JPEG with an EXIF block that names an orientation."""
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    exif = b"Exif\0\0" + b"MM\0*\0\0\0\x08" + b"\0\x01" + entry + b"\0\0\0\0"
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+def test_video_frames_come_with_exact_times(tools, tmp_path):
+    path = tools.write_video(tmp_path / "in.mp4", tools.VideoSpec(frames=12, time_base=Fraction(1001, 30000)))
+    with open_source(str(path)) as source:
+        assert source.info.kind == "video"
+        assert source.info.size == (160, 120)
+        assert source.info.frames == 12
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.time for frame in frames] == [index * Fraction(1001, 30000) for index in range(12)]
+    assert frames[0].image.dtype == np.uint8
+    assert np.abs(frames[5].image.astype(int) - tools.picture(5, 160, 120)).mean() < 5
+    assert source.notes == []
+
+
+def test_frame_count_is_estimated_where_the_container_gives_none(tools, tmp_path):
+    path = tools.write_video(tmp_path / "in.mkv", tools.VideoSpec(frames=45))
+    with open_source(str(path)) as source:
+        assert source.info.frames == 45
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".webp", ".tiff"])
+def test_picture_is_one_rgb_frame_without_time(tools, tmp_path, suffix):
+    image = tools.picture(0, 160, 120)
+    path = save(tmp_path / f"in{suffix}", image)
+    with open_source(str(path)) as source:
+        assert source.info.kind == "image"
+        (frame,) = source
+    assert frame.time is None
+    assert np.abs(frame.image.astype(int) - image).mean() < 5
+
+
+def test_picture_with_alpha_or_one_channel_becomes_rgb(tmp_path):
+    cv2.imwrite(str(tmp_path / "alpha.png"), np.full((40, 50, 4), 120, np.uint8))
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((40, 50), 120, np.uint16) * 257)
+    for name in ("alpha.png", "grey.png"):
+        image = read_picture(tmp_path / name)
+        assert image.shape == (40, 50, 3)
+        assert (image == 120).all()
+
+
+@pytest.mark.parametrize(("orientation", "quarter_turns"), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_exif_orientation_is_applied(tools, tmp_path, orientation, quarter_turns):
+    image = tools.picture(0, 160, 120)
+    path = save(tmp_path / "in.jpg", image)
+    path.write_bytes(with_orientation(path.read_bytes(), orientation))
+    expected = np.rot90(image, quarter_turns)
+    got = read_picture(path)
+    assert got.shape == expected.shape
+    assert np.abs(got.astype(int) - expected).mean() < 6
+
+
+def test_folder_gives_its_pictures_in_natural_order(tools, tmp_path):
+    for name in ("p10.png", "p9.png", "P1.jpg", ".hidden.png"):
+        save(tmp_path / name, tools.picture(0, 64, 48))
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "p2.png").write_text("no picture either")
+    with open_source(str(tmp_path)) as source:
+        assert source.info.kind == "folder"
+        assert [frame.name for frame in source] == ["P1.jpg", "p9.png", "p10.png"]
+    assert source.notes == ["Left out, for they could not be read: p2.png (1 of 4 pictures)."]
+
+
+def test_natural_order_counts_numbers():
+    names = ["a10b2", "a10b10", "a2", "a", "B1", "10", "9"]
+    assert sorted(names, key=natural_order) == ["9", "10", "a", "a2", "a10b2", "a10b10", "B1"]
+
+
+def test_demo_renders_people_at_its_times():
+    with open_source("demo:?people=2&seed=3&seconds=0.2&size=160x96&fps=10") as source:
+        assert source.info.frames == 2
+        first, second = source
+    assert first.image.shape == (96, 160, 3)
+    assert [first.time, second.time] == [0, Fraction(1, 10)]
+    assert (first.image != second.image).any()
+
+
+def test_demo_options_have_defaults_and_exact_rates():
+    assert parse_options("demo:").size == (640, 360)
+    options = parse_options("demo:?fps=30000/1001&seconds=2.5")
+    assert (options.fps, options.seconds) == (Fraction(30000, 1001), Fraction(5, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("persons=3", "has no option 'persons'"),
+        ("people=many", "people=many"),
+        ("people=-1", "from 0 to 50"),
+        ("size=640", "640x360"),
+        ("size=10x10", "640x360"),
+        ("fps=0", "fps=0"),
+        ("seconds=1/0", "seconds"),
+        ("seconds=", "seconds"),
+    ],
+)
+def test_demo_refuses_wrong_options(options, told):
+    with pytest.raises(SwahrError, match="demo:") as error:
+        parse_options(f"demo:?{options}")
+    assert told in str(error.value)
+
+
+def test_too_small_and_too_narrow_is_refused():
+    check_size("x", 16, 16)
+    for width, height in ((15, 400), (400, 15), (1, 1), (20, 401)):
+        with pytest.raises(SwahrError, match=f"{width}×{height}"):
+            check_size("x", width, height)
+
+
+def test_sound_time_stamps_pass_unchanged():
+    stamps = TimeStamps(step=3)
+    given = [-4, 0, 1, 50, 51, 1000]
+    assert [stamps.next(pts, None) for pts in given] == given
+    assert stamps.repaired == 0
+
+
+def test_bad_time_stamps_are_repaired_and_counted():
+    stamps = TimeStamps(step=3)
+    given = [(None, None), (3, 3), (3, 3), (6, 9), (None, 12), (None, None), (2, None), (100, None)]
+    times = [stamps.next(pts, dts) for pts, dts in given]
+    assert times == [0, 3, 4, 6, 12, 15, 18, 100]
+    assert stamps.repaired == 3
