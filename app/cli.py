@@ -167,11 +167,20 @@ def evaluate(
     flip: Flip = False,
     scales: Annotated[str, typer.Option(help="Look at several sizes: 0.5,1,1.5.")] = "1",
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    scale_study: Annotated[
+        bool,
+        typer.Option("--scale-study", help="Instead, on demo: does the predicted scale s grow with people's size?"),
+    ] = False,
 ) -> None:
     """Measure a model's average precision."""
-    from app.training import run_evaluation
+    from app.training import run_evaluation, run_scale_study
 
-    typer.echo(run_evaluation(annotations, images, model, size, flip, _numbers(scales), json))
+    if scale_study:
+        if annotations != "demo:":
+            raise SwahrError(f"--scale-study works on synthetic people; write demo: in place of {annotations}.")
+        typer.echo(run_scale_study(model))
+    else:
+        typer.echo(run_evaluation(annotations, images, model, size, flip, _numbers(scales), json))
 
 
 def _numbers(text: str) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -53,10 +53,7 @@ def run_evaluation(
     if json_path is not None and not json_path.parent.is_dir():
         raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
     with _progress("evaluating", None) as progress:
-
-        def report(done: int, total: int) -> None:
-            progress.update(progress.task_ids[0], completed=done, total=total)
-
+        report = _counter(progress)
         if annotations == "demo:":
             if tuple(scales) != (1.0,):
                 raise SwahrError("Synthetic frames are evaluated at scale 1; leave out --scales.")
@@ -77,6 +74,26 @@ def run_evaluation(
         }
         json_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return "\n".join(f"{name:>8} {value:.3f}" for name, value in done.figures.items())
+
+
+def run_scale_study(model: str) -> str:
+    """Say how the predicted scale goes with the size of synthetic people (the paper's Figure 5)."""
+    from engine.training.scale_study import scale_study
+
+    with _progress("studying", None) as progress:
+        study = scale_study(model, progress=_counter(progress))
+    small, large = study.by_thirds()
+    return (
+        f"Rank correlation of size and scale: {study.rank_correlation:.2f} over {len(study.heights)} people; "
+        f"mean s {small:.3f} for the smallest third, {large:.3f} for the largest."
+    )
+
+
+def _counter(progress: Progress) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        progress.update(progress.task_ids[0], completed=done, total=total)
+
+    return report
 
 
 def _in_words(figures: dict[str, float]) -> str:

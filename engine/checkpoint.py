@@ -86,9 +86,7 @@ class ModelMetadata:
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> ModelMetadata:
         """What `to_strings` gave; entries of other programs are left aside. Raises ValueError if unfit."""
-        values = {
-            entry.name: json.loads(strings[entry.name]) for entry in fields(cls) if entry.name in strings
-        }
+        values = {entry.name: json.loads(strings[entry.name]) for entry in fields(cls) if entry.name in strings}
         try:
             return cls(**values)
         except TypeError as error:  # an entry is missing or of another type
@@ -130,15 +128,11 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelMetadata]:
     path = Path(path)
     strings = _read_safetensors(path)[1]
     if "preset" not in strings:
-        raise SwahrError(
-            f"{path} does not say which network it belongs to; name its preset: {', '.join(PRESETS)}."
-        )
+        raise SwahrError(f"{path} does not say which network it belongs to; name its preset: {', '.join(PRESETS)}.")
     try:
         metadata = ModelMetadata.from_strings(strings)
     except ValueError as error:
-        raise SwahrError(
-            f"{path} has an unusable description ({error}); save or download it again."
-        ) from error
+        raise SwahrError(f"{path} has an unusable description ({error}); save or download it again.") from error
     if metadata.preset not in PRESETS:
         raise SwahrError(
             f"{path} was made for the preset {metadata.preset!r}, which this version does not know; "
@@ -162,9 +156,7 @@ def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, 
         if half and tensor.is_floating_point() and tensor.ndim > 1:
             tensor = tensor.half()
         if not torch.isfinite(tensor).all():
-            raise SwahrError(
-                f"{path} was not written: the weights {name!r} hold numbers that are not finite."
-            )
+            raise SwahrError(f"{path} was not written: the weights {name!r} hold numbers that are not finite.")
         tensors[name] = tensor.clone(memory_format=torch.contiguous_format)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -181,9 +173,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise SwahrError(
-            f"{path} is no .safetensors file, or is damaged ({error}); download it again."
-        ) from error
+        raise SwahrError(f"{path} is no .safetensors file, or is damaged ({error}); download it again.") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
@@ -235,9 +225,7 @@ def _remove_scale_branch(network: HigherHRNet) -> None:
     network.config = replace(network.config, scale_branch=False)
 
 
-def _check_fit(
-    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], network: nn.Module, path: Path
-) -> None:
+def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], network: nn.Module, path: Path) -> None:
     """Raise SwahrError naming the first entry of each kind that does not fit."""
     missing = [f"{name!r}" for name in expected if name not in state]
     extra = [f"{name!r}" for name in state if name not in expected]
@@ -251,9 +239,7 @@ def _check_fit(
     if problems:
         known = getattr(network, "config", None)
         name = f"the preset {known.name!r}" if known else f"the network {type(network).__name__}"
-        raise SwahrError(
-            f"{path} does not fit {name}: {'; '.join(problems)}. Choose the preset it was trained with."
-        )
+        raise SwahrError(f"{path} does not fit {name}: {'; '.join(problems)}. Choose the preset it was trained with.")
 
 
 def _first_of(names: list[str]) -> str:

@@ -221,9 +221,7 @@ def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[
         return load_model(path)
     if not path.is_file():
         raise SwahrError(f"There is no weights file {path}.")
-    raise SwahrError(
-        f"{path} does not say which network it belongs to; name its preset, such as preset='w32-512'."
-    )
+    raise SwahrError(f"{path} does not say which network it belongs to; name its preset, such as preset='w32-512'.")
 
 
 def choose_device(device: str) -> torch.device:
@@ -257,16 +255,13 @@ def _check_image(image: NDArray[np.uint8]) -> None:
         raise SwahrError(f"The image is {width}x{height} pixels; each side must have at least {LEAST_SIDE}.")
     if max(height, width) > GREATEST_ASPECT * min(height, width):
         raise SwahrError(
-            f"The image is {width}x{height} pixels, too long and narrow; "
-            f"crop it to at most {GREATEST_ASPECT}:1."
+            f"The image is {width}x{height} pixels, too long and narrow; crop it to at most {GREATEST_ASPECT}:1."
         )
 
 
 def _checked_size(size: int) -> int:
     if not isinstance(size, int) or isinstance(size, bool) or size not in INPUT_SIZES:
-        raise SwahrError(
-            f"The input size is {size!r}; give pixels from {INPUT_SIZES[0]} to {INPUT_SIZES[-1]}."
-        )
+        raise SwahrError(f"The input size is {size!r}; give pixels from {INPUT_SIZES[0]} to {INPUT_SIZES[-1]}.")
     return size
 
 

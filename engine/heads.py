@@ -58,9 +58,7 @@ def initialise_like_reference(network: nn.Module) -> None:
             module.reset_last()
 
 
-def split_outputs(
-    outputs: tuple[Tensor, Tensor], keypoints: int
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def split_outputs(outputs: tuple[Tensor, Tensor], keypoints: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Cut the two output tensors of a network into their parts.
 
     `outputs`: [N, 3K, H/4, W/4] and [N, 2K, H/2, W/2]. Returns ((alphas, heatmaps, tags) of the 1/4 map,

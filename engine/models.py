@@ -33,6 +33,4 @@ def find_model(name: str) -> Path:
             f"No weights of {name!r} come with this program ({at_hand}); give the path of a checkpoint, "
             f"with the preset {name!r}."
         )
-    raise SwahrError(
-        f"There is no model {name!r} ({at_hand}); give one of these or the path of a weights file."
-    )
+    raise SwahrError(f"There is no model {name!r} ({at_hand}); give one of these or the path of a weights file.")

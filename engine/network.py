@@ -36,13 +36,10 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.trunk not in ("hrnet", "lite"):
-            raise SwahrError(
-                f"The network {self.name!r} has the trunk {self.trunk!r}; it must be 'hrnet' or 'lite'."
-            )
+            raise SwahrError(f"The network {self.name!r} has the trunk {self.trunk!r}; it must be 'hrnet' or 'lite'.")
         if self.skeleton_name not in SKELETONS:
             raise SwahrError(
-                f"The network {self.name!r} has the skeleton {self.skeleton_name!r}; "
-                f"known are {', '.join(SKELETONS)}."
+                f"The network {self.name!r} has the skeleton {self.skeleton_name!r}; known are {', '.join(SKELETONS)}."
             )
 
     @property

@@ -15,7 +15,7 @@ Side = Literal["left", "right", "centre"]
 class Skeleton:
     """The keypoints of a person, the limbs between them and how exactly each can be placed.
 
-    keypoint_names: K names, unique; a name that begins with ``left_`` needs its ``right_`` partner, and the
+    names: K names, unique; a name that begins with ``left_`` needs its ``right_`` partner, and the
         other way round, for the mirrored pairs are read off the names.
     limbs: pairs of keypoint indices, each drawn as one line.
     oks_sigmas: K positive numbers, the object keypoint similarity's constant of each keypoint (the COCO
@@ -27,16 +27,16 @@ class Skeleton:
     """
 
     name: str
-    keypoint_names: tuple[str, ...]
+    names: tuple[str, ...]
     limbs: tuple[tuple[int, int], ...]
     oks_sigmas: tuple[float, ...]
     grouping_order: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        order = range(len(self.keypoint_names)) if self.grouping_order is None else self.grouping_order
+        order = range(len(self.names)) if self.grouping_order is None else self.grouping_order
         # Lists (from JSON) become tuples, so that a skeleton stays hashable and equal to its copy.
         values = {
-            "keypoint_names": tuple(self.keypoint_names),
+            "names": tuple(self.names),
             "limbs": tuple(tuple(limb) for limb in self.limbs),
             "oks_sigmas": tuple(float(sigma) for sigma in self.oks_sigmas),
             "grouping_order": tuple(order),
@@ -48,13 +48,13 @@ class Skeleton:
         self._check_sigmas_and_order()
 
     def _check_names(self) -> None:
-        if not self.keypoint_names:
+        if not self.names:
             raise ValueError(f"skeleton {self.name!r} has no keypoints; name at least one")
-        for index, name in enumerate(self.keypoint_names):
-            if self.keypoint_names.index(name) != index:
+        for index, name in enumerate(self.names):
+            if self.names.index(name) != index:
                 raise ValueError(f"skeleton {self.name!r} names the keypoint {name!r} twice; names are unique")
             partner = _mirrored(name)
-            if partner not in self.keypoint_names:
+            if partner not in self.names:
                 raise ValueError(
                     f"skeleton {self.name!r} has {name!r} but no {partner!r}; left_ and right_ keypoints come in pairs"
                 )
@@ -86,26 +86,24 @@ class Skeleton:
     @property
     def num_keypoints(self) -> int:
         """K."""
-        return len(self.keypoint_names)
+        return len(self.names)
 
     @cached_property
     def flip_indices(self) -> tuple[int, ...]:
         """For each of the K keypoints the index of its mirror image, itself for a keypoint in the middle."""
-        return tuple(self.keypoint_names.index(_mirrored(name)) for name in self.keypoint_names)
+        return tuple(self.names.index(_mirrored(name)) for name in self.names)
 
     @cached_property
     def flip_pairs(self) -> tuple[tuple[int, int], ...]:
         """The (left, right) index pairs that change places in a mirrored image."""
         return tuple(
-            (index, self.flip_indices[index])
-            for index, name in enumerate(self.keypoint_names)
-            if name.startswith("left_")
+            (index, self.flip_indices[index]) for index, name in enumerate(self.names) if name.startswith("left_")
         )
 
     @cached_property
     def keypoint_sides(self) -> tuple[Side, ...]:
         """The side of the body of each of the K keypoints, as the person sees it."""
-        return tuple(_side(name) for name in self.keypoint_names)
+        return tuple(_side(name) for name in self.names)
 
     @cached_property
     def limb_sides(self) -> tuple[Side, ...]:
@@ -120,7 +118,7 @@ class Skeleton:
         """The skeleton as plain lists, strings and numbers, ready for JSON."""
         return {
             "name": self.name,
-            "keypoint_names": list(self.keypoint_names),
+            "names": list(self.names),
             "limbs": [list(limb) for limb in self.limbs],
             "oks_sigmas": list(self.oks_sigmas),
             "grouping_order": list(self.grouping_order),
@@ -155,7 +153,7 @@ def _mirrored(name: str) -> str:
 
 COCO17 = Skeleton(
     name="coco17",
-    keypoint_names=(
+    names=(
         "nose",
         *("left_eye", "right_eye", "left_ear", "right_ear"),
         *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
@@ -177,7 +175,7 @@ COCO17 = Skeleton(
 
 CROWDPOSE14 = Skeleton(
     name="crowdpose14",
-    keypoint_names=(
+    names=(
         *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
         *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
         *("head", "neck"),

@@ -99,7 +99,7 @@ def people_records(people: People) -> list[dict[str, Any]]:
     keypoints = people.keypoints.astype(np.float64)
     positions, scores = keypoints[:, :, :2].round(3).tolist(), keypoints[:, :, 2].round(4).tolist()
     if people.sigmas is None:
-        sigmas = [[None] * len(people.skeleton.keypoint_names)] * len(people)
+        sigmas = [[None] * len(people.skeleton.names)] * len(people)
     else:
         sigmas = people.sigmas.astype(np.float64).round(3).tolist()
     boxes = people.boxes.astype(np.float64).round(3).tolist()

@@ -74,14 +74,15 @@ class CocoPhotos:
             labelled = keypoints.size > 0 and bool((keypoints[2::3] > 0).any())
             if entry.get("iscrowd") or not labelled:
                 ignored.extend(_region(entry, image))
-            elif keypoints.size != 3 * len(self.skeleton.keypoint_names):
+            elif keypoints.size != 3 * len(self.skeleton.names):
                 raise SwahrError(
-                    f"{self.annotations}: annotation {entry['id']} has {keypoints.size} keypoint numbers, but the skeleton "
-                    f"{self.skeleton.name} needs {3 * len(self.skeleton.keypoint_names)}; choose the skeleton the file was made for."
+                    f"{self.annotations}: annotation {entry['id']} has {keypoints.size} keypoint numbers, but the "
+                    f"skeleton {self.skeleton.name} needs {3 * len(self.skeleton.names)}; choose the skeleton that the "
+                    "file was made for."
                 )
             else:
                 people.append(_centred(keypoints.reshape(-1, 3)))
-        stacked = np.stack(people) if people else np.zeros((0, len(self.skeleton.keypoint_names), 3), np.float32)
+        stacked = np.stack(people) if people else np.zeros((0, len(self.skeleton.names), 3), np.float32)
         size = (int(image["width"]), int(image["height"]))
         return PhotoRecord(
             image["id"],

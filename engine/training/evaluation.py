@@ -102,7 +102,7 @@ def synthetic_truth(frames: Sequence, skeleton: Skeleton) -> dict:
 
 
 def coco_results(people: People, image_id: int) -> list[dict]:
-    """COCO keypoint results of one picture's people; coordinates counted from the first pixel's centre, as COCO does."""
+    """COCO keypoint results of one picture's people; coordinates count from the first pixel's centre, as COCO's."""
     results = []
     for keypoints, score in zip(people.keypoints, people.scores, strict=True):
         stored = keypoints.astype(np.float64) - (0.5, 0.5, 0)
@@ -162,4 +162,4 @@ def _estimator(
 
 
 def _category(skeleton: Skeleton) -> dict:
-    return {"id": 1, "name": "person", "keypoints": list(skeleton.keypoint_names), "skeleton": []}
+    return {"id": 1, "name": "person", "keypoints": list(skeleton.names), "skeleton": []}

@@ -29,6 +29,12 @@ class ScaleStudy:
             return 0.0
         return float(np.corrcoef(heights, scales)[0, 1])
 
+    def by_thirds(self) -> tuple[float, float]:
+        """Mean scale of the smallest and of the largest third of the people."""
+        order = np.argsort(self.heights)
+        third = max(1, len(order) // 3)
+        return float(self.scales[order[:third]].mean()), float(self.scales[order[-third:]].mean())
+
 
 def scale_study(
     model: str | Path = "default",

@@ -10,9 +10,7 @@ from engine.aggregate import aggregate, at_half, resized, unmirrored
 SWAP = (0, 2, 1)  # a nose, a left and a right hand
 
 
-def outputs(
-    passes: int = 1, keypoints: int = 3, size: tuple[int, int] = (2, 2), **values: torch.Tensor | float
-):
+def outputs(passes: int = 1, keypoints: int = 3, size: tuple[int, int] = (2, 2), **values: torch.Tensor | float):
     """The network's two tensors, with single parts filled in: alphas, heatmaps, tags (1/4), fine_… (1/2)."""
     height, width = size
     coarse = torch.zeros(passes, 3, keypoints, height, width)

@@ -126,9 +126,7 @@ def test_without_scale_branch_alphas_are_zero(tmp_path, make, network, state, im
 def test_a_missing_entry_is_named(tmp_path, make, state):
     path = tmp_path / "weights.pth"
     torch.save({name: t for name, t in state.items() if name != "stage3.1.branches.2.0.bn1.bias"}, path)
-    with pytest.raises(
-        SwahrError, match=r"weights\.pth.*'tiny'.*lacks 'stage3\.1\.branches\.2\.0\.bn1\.bias'"
-    ):
+    with pytest.raises(SwahrError, match=r"weights\.pth.*'tiny'.*lacks 'stage3\.1\.branches\.2\.0\.bn1\.bias'"):
         load_weights(make.tiny, path)
 
 

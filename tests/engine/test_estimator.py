@@ -137,9 +137,7 @@ def test_a_batch_keeps_its_order(make, spots, monkeypatch, images_per_run):
     estimator = make.estimator(spots, size=64, options=NO_REFINE)
     monkeypatch.setattr(estimator, "_images_per_run", images_per_run)
     places = [10.3 + 5 * index for index in range(19)]
-    people = estimator.batch(
-        [picture((128, 64 + index % 2), [(x, 30.4, 0)]) for index, x in enumerate(places)]
-    )
+    people = estimator.batch([picture((128, 64 + index % 2), [(x, 30.4, 0)]) for index, x in enumerate(places)])
     np.testing.assert_allclose([noses(one)[0, 0] for one in people], places, atol=1)
 
 
@@ -314,9 +312,7 @@ def test_a_missing_file_is_reported(tmp_path, name, preset):
         PoseEstimator.load(tmp_path / name, preset=preset)
 
 
-@pytest.mark.parametrize(
-    "device, complaint", [("toaster", "'toaster'"), ("cuda:99", "'cuda:99'"), ("meta", "'meta'")]
-)
+@pytest.mark.parametrize("device, complaint", [("toaster", "'toaster'"), ("cuda:99", "'cuda:99'"), ("meta", "'meta'")])
 def test_a_device_that_is_not_there_is_reported(make, spots, device, complaint):
     metadata = ModelMetadata.of(spots.config)
     with pytest.raises(SwahrError, match=complaint):

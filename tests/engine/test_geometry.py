@@ -96,9 +96,7 @@ def test_a_bright_pixel_goes_where_the_map_says_and_back(size, input_size):
     assert seen_once
 
 
-@pytest.mark.parametrize(
-    "size, input_size", [*SHAPES[:4], ((640, 360), 64), ((1920, 1080), 64), ((30, 22), 640)]
-)
+@pytest.mark.parametrize("size, input_size", [*SHAPES[:4], ((640, 360), 64), ((1920, 1080), 64), ((30, 22), 640)])
 @pytest.mark.parametrize("place", [(0.4, 0.5), (0.62, 0.37)])
 def test_a_soft_spot_goes_where_the_map_says_to_a_fraction_of_a_pixel(size, input_size, place):
     resize = Resize.fit(size, input_size)

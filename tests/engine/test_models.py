@@ -39,9 +39,7 @@ def test_a_model_that_is_not_there_is_reported_with_those_that_are(folders):
 
 
 def test_a_preset_without_weights_is_reported_as_such(folders):
-    with pytest.raises(
-        SwahrError, match=r"No weights of 'w32-512' come with this program \(none is installed\)"
-    ):
+    with pytest.raises(SwahrError, match=r"No weights of 'w32-512' come with this program \(none is installed\)"):
         PoseEstimator.load("w32-512")
 
 

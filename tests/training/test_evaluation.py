@@ -1,0 +1,103 @@
+"""Average precision: perfect, shifted and missing people score as they must."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.errors import SwahrError
+from engine.training.evaluation import average_precision, coco_results, evaluate, synthetic_truth
+from engine.training.scale_study import ScaleStudy, _ranks
+from engine.training.synthetic import SyntheticScene
+from grouping import COCO17, People
+
+
+@pytest.fixture(scope="module")
+def frames():
+    scene = SyntheticScene(people=4, seed=3)
+    return [scene.render(time) for time in (0.0, 1.0, 2.0)]
+
+
+def perfect(frames, shift=0.0, leave_out=0):
+    results = []
+    for number, frame in enumerate(frames, 1):
+        keypoints = frame.keypoints[leave_out:].copy()
+        keypoints[..., 2] = keypoints[..., 2] > 0
+        keypoints[..., :2] += shift * np.sqrt(frame.areas[leave_out:])[:, None, None]
+        people = People(keypoints, keypoints[..., 2].mean(1), skeleton=COCO17)
+        results += coco_results(people, number)
+    return results
+
+
+def test_the_truth_scores_one(frames):
+    figures = average_precision(synthetic_truth(frames, COCO17), perfect(frames), COCO17)
+    assert figures["AP"] == pytest.approx(1) and figures["AR"] == pytest.approx(1)
+
+
+def test_a_shift_costs_and_nothing_gives_nothing(frames):
+    truth = synthetic_truth(frames, COCO17)
+    near = average_precision(truth, perfect(frames, shift=0.03), COCO17)["AP"]
+    far = average_precision(truth, perfect(frames, shift=0.5), COCO17)["AP"]
+    assert 0.2 < near < 1 and far < 0.05
+    assert average_precision(truth, [], COCO17) == dict.fromkeys(
+        ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"), 0.0
+    )
+
+
+def test_missing_people_cost_recall(frames):
+    figures = average_precision(synthetic_truth(frames, COCO17), perfect(frames, leave_out=2), COCO17)
+    assert figures["AR50"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_results_count_from_the_first_pixels_centre():
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    keypoints[0, 0] = 10.5, 20.5, 0.9
+    (entry,) = coco_results(People(keypoints, np.array([0.4], np.float32)), 7)
+    assert entry["image_id"] == 7 and entry["keypoints"][:2] == [10, 20] and entry["score"] == pytest.approx(0.4)
+    json.dumps(entry)
+
+
+def test_a_missing_photo_is_named(tmp_path):
+    pytest.importorskip("faster_coco_eval")
+    truth = {"images": [{"id": 1, "file_name": "gone.jpg"}], "annotations": []}
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    weights = _random_weights(tmp_path)
+    with pytest.raises(SwahrError, match=r"gone\.jpg is missing"):
+        evaluate(weights, tmp_path / "t.json", tmp_path)
+
+
+def test_photos_are_evaluated_from_files(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((70, 90, 3), 90, np.uint8))
+    keypoints = [value for k in range(17) for value in (20 + k, 30 + k, 2)]
+    truth = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 90, "height": 70}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "keypoints": keypoints, "num_keypoints": 17}
+            | {"area": 2000, "bbox": [10, 20, 40, 50]}
+        ],
+    }
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    told = []
+    done = evaluate(
+        _random_weights(tmp_path), tmp_path / "t.json", tmp_path, size=64, progress=lambda n, of: told.append((n, of))
+    )
+    assert done.figures["labelled"] == 1 and 0 <= done.figures["AP"] <= 0.1 and told == [(1, 1)]
+
+
+def _random_weights(folder):
+    from engine.checkpoint import ModelMetadata, save_weights
+    from engine.network import build_network
+
+    network = build_network("default")
+    save_weights(folder / "w.safetensors", network, ModelMetadata.of(network.config))
+    return folder / "w.safetensors"
+
+
+def test_rank_correlation_by_hand():
+    heights = np.array([50.0, 100.0, 200.0, 400.0])
+    assert ScaleStudy(heights, np.array([0.9, 1.0, 1.3, 1.2])).rank_correlation == pytest.approx(0.8)
+    assert ScaleStudy(heights, heights**3).rank_correlation == pytest.approx(1)
+    assert ScaleStudy(heights, -heights).rank_correlation == pytest.approx(-1)
+    assert ScaleStudy(heights, np.ones(4)).rank_correlation == 0
+    assert _ranks(np.array([3.0, 1.0, 3.0])).tolist() == [1.5, 0, 1.5]
