@@ -9,12 +9,16 @@ paper's scale branch read it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.heads import ScaleBranch
+from engine.heads import ScaleBranch, ZeroScale
+
+if TYPE_CHECKING:
+    from engine.network import NetworkConfig
 
 # (repeats, kernel, stride, expansion, output channels) of each stage of EfficientNet-Lite0
 _STAGES = (
@@ -162,9 +166,10 @@ class LiteNetwork(nn.Module):
     its person, where a free embedding must first find out what tells people apart.
     """
 
-    def __init__(self, num_keypoints: int = 17, width: int = 64, fine_width: int = 32) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.num_keypoints = num_keypoints
+        self.config = config
+        num_keypoints, width, fine_width = config.num_keypoints, config.width, config.width // 2
         self.trunk = EfficientNetLite0()
         self.fusion = UpwardFusion(EfficientNetLite0.channels, (width, 96, 128, 128))
         self.final_layers = nn.ModuleList(
@@ -177,7 +182,8 @@ class LiteNetwork(nn.Module):
             Residual(fine_width),
         )
         self.conv_scale_layers = nn.ModuleList(
-            (ScaleBranch(width, num_keypoints), ScaleBranch(fine_width, num_keypoints))
+            ScaleBranch(channels, num_keypoints) if config.scale_branch else ZeroScale(num_keypoints)
+            for channels in (width, fine_width)
         )
         for head in self.final_layers:
             nn.init.normal_(head.weight, std=1e-3)
@@ -188,8 +194,8 @@ class LiteNetwork(nn.Module):
         maps = self.final_layers[0](x)  # [N, K heatmaps | K tags, H/4, W/4]
         coarse_alphas = self.conv_scale_layers[0](x)
         fine = self.deconv_layers(torch.cat((x, maps), 1))  # [N, fine_width, H/2, W/2]
-        heatmaps, tags = maps.split(self.num_keypoints, 1)
-        grid = position(maps, 4)
-        tags = tags.float() + (grid[:, :1].float() + 0.25 * grid[:, 1:].float()) / _TAG_RAMP
-        coarse = torch.cat((coarse_alphas.float(), heatmaps.float(), tags), 1)
+        heatmaps, tags = maps.float().split(self.config.num_keypoints, 1)  # float32: bfloat16 would round the ramp
+        x_offset, y_offset = position(tags, 4).split(1, 1)
+        tags = tags + (x_offset + 0.25 * y_offset) / _TAG_RAMP
+        coarse = torch.cat((coarse_alphas.float(), heatmaps, tags), 1)
         return coarse, torch.cat((self.conv_scale_layers[1](fine), self.final_layers[1](fine)), 1)

@@ -90,7 +90,5 @@ def build_network(preset: str | NetworkConfig) -> nn.Module:
     if config.trunk == "lite":
         from engine.lite import LiteNetwork
 
-        network = LiteNetwork(config.num_keypoints, config.width)
-        network.config = config
-        return network
+        return LiteNetwork(config)
     return HigherHRNet(config)

