@@ -79,7 +79,7 @@ def test_frozen_modules_keep_weights_and_statistics(tmp_path):
 
 
 def test_an_unknown_frozen_module_is_named(tmp_path):
-    with pytest.raises(SwahrError, match="'trunk.roots'"):
+    with pytest.raises(SwahrError, match=r"'trunk\.roots'"):
         Trainer(Recipe(ModelSettings(frozen=("trunk.roots",))), tmp_path)
 
 

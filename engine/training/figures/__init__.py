@@ -1,0 +1,1 @@
+"""What synthetic people are made of: bodies, clothes, motion, and the renderer that draws them."""
