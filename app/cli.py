@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,9 @@ Preset = Annotated[str | None, typer.Option(help="The network that a .pth file's
 Size = Annotated[
     int | None,
     typer.Option(min=64, max=4096, help="Pixels of the network input's short side.", show_default="the model's own"),
+]
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="A keypoint's least heatmap value.", show_default="the model's own")
 ]
 Flip = Annotated[bool, typer.Option("--flip", help="Also look at the mirror image: slower, more exact.")]
 
@@ -104,10 +108,7 @@ def process(
     flip: Flip = False,
     device: Device = "auto",
     backend: Backend = "auto",
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="A keypoint's least heatmap value.", show_default="the model's own"),
-    ] = None,
+    threshold: Threshold = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
 ) -> None:
@@ -145,6 +146,7 @@ def train(
         typer.Option("--output", "-o", help="The run's folder.", show_default="runs/ and the recipe's name"),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Go on although the recipe has changed.")] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change an entry of the recipe: section.key=value; may be repeated."),
@@ -153,7 +155,7 @@ def train(
     """Train a network as a recipe says."""
     from app.training import run_training
 
-    typer.echo(run_training(recipe, output, resume, settings or []))
+    typer.echo(run_training(recipe, output, resume, changed, settings or []))
 
 
 @app.command()
@@ -163,10 +165,17 @@ def evaluate(
         Path | None, typer.Option(help="The photos' folder.", show_default="the annotations' folder")
     ] = None,
     model: Model = "default",
+    preset: Preset = None,
     size: Size = None,
     flip: Flip = False,
     scales: Annotated[str, typer.Option(help="Look at several sizes: 0.5,1,1.5.")] = "1",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    threshold: Threshold = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write AP and AP50 into the model's own weights file.")
+    ] = False,
     scale_study: Annotated[
         bool,
         typer.Option("--scale-study", help="Instead, on demo: does the predicted scale s grow with people's size?"),
@@ -174,13 +183,21 @@ def evaluate(
 ) -> None:
     """Measure a model's average precision."""
     from app.training import run_evaluation, run_scale_study
+    from engine import PoseEstimator
 
+    if annotations == "demo:" and images is not None:
+        raise SwahrError(f"demo: needs no photos; leave out --images {images}.")
+    if scale_study and (annotations != "demo:" or json or record):
+        raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
+    estimator = PoseEstimator.load(
+        model, preset=preset, device=device, backend=backend, size=size, flip=flip, scales=_numbers(scales)
+    )
+    if threshold is not None:
+        estimator.options = replace(estimator.options, detection_threshold=threshold)
     if scale_study:
-        if annotations != "demo:":
-            raise SwahrError(f"--scale-study works on synthetic people; write demo: in place of {annotations}.")
-        typer.echo(run_scale_study(model))
+        typer.echo(run_scale_study(estimator))
     else:
-        typer.echo(run_evaluation(annotations, images, model, size, flip, _numbers(scales), json))
+        typer.echo(run_evaluation(estimator, annotations, images, json, record))
 
 
 def _numbers(text: str) -> list[float]:

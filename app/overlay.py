@@ -90,9 +90,9 @@ def _draw_person(image: NDArray[np.uint8], person: People, hue: float, style: Ov
     for start, end, limb_colour in limbs:
         cv2.line(image, start, end, limb_colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
     radius = (thickness + 1) << _FRACTION_BITS
-    sides = person.skeleton.keypoint_sides
+    sides, credible = person.skeleton.keypoint_sides, person.credible[0]
     for index, (x, y, score) in enumerate(person.keypoints[0]):
-        if score > 0 and (score < style.faint_below) == faint:
+        if credible[index] and (score < style.faint_below) == faint:
             centre = _fixed_point(x, y)
             cv2.circle(image, centre, radius + (1 << _FRACTION_BITS), _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
             cv2.circle(image, centre, radius, colour(hue, sides[index]), -1, cv2.LINE_AA, _FRACTION_BITS)
@@ -103,10 +103,10 @@ def _limbs(
     person: People, hue: float, faint_below: float, faint: bool
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int], Colour]]:
     keypoints = person.keypoints[0]
-    skeleton = person.skeleton
+    skeleton, credible = person.skeleton, person.credible[0]
     for (first, second), side in zip(skeleton.limbs, skeleton.limb_sides, strict=True):
         weaker = min(keypoints[first, 2], keypoints[second, 2])
-        if weaker > 0 and (weaker < faint_below) == faint:
+        if credible[first] and credible[second] and (weaker < faint_below) == faint:
             yield _fixed_point(*keypoints[first, :2]), _fixed_point(*keypoints[second, :2]), colour(hue, side)
 
 

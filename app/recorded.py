@@ -49,27 +49,34 @@ class _Pipeline:
         ]
 
     def run(self) -> None:
-        for thread in self._threads:
-            thread.start()
-        interrupted = False
-        # The first Ctrl-C stops reading, the second the writing of what is inferred already.
-        for stop in (self._frames.cancel, self._results.cancel):
+        # The first Ctrl-C stops reading, the second the writing of what is inferred already; further ones change
+        # nothing. Nobody leaves before every thread has ended: they hold the files that the caller closes next.
+        stops = [self._frames.cancel, self._results.cancel]
+        interrupted, waiting = False, list(self._threads)
+        while waiting:
             try:
-                self._join()
-                break
+                self._start_all()
+                self._join(waiting)
             except KeyboardInterrupt:
                 interrupted = True
-                stop()
-        self._join()
+                if stops:
+                    stops.pop(0)()
         if self._errors:
             raise self._errors[0]
         if interrupted:
             raise KeyboardInterrupt
 
-    def _join(self) -> None:
+    def _start_all(self) -> None:
         for thread in self._threads:
-            while thread.is_alive():
-                thread.join(_WAKE_UP_SECONDS)
+            if thread.ident is None:
+                thread.start()
+
+    @staticmethod
+    def _join(waiting: list[Thread]) -> None:
+        while waiting:
+            waiting[0].join(_WAKE_UP_SECONDS)
+            if not waiting[0].is_alive():
+                waiting.pop(0)
 
     def _guarded(self, stage: Callable[[], None]) -> None:
         try:

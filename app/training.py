@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.errors import SwahrError
 
+if TYPE_CHECKING:
+    from engine import PoseEstimator
 
-def run_training(recipe: Path, output: Path | None, resume: bool, overrides: Sequence[str]) -> str:
+
+def run_training(recipe: Path, output: Path | None, resume: bool, changed: bool, overrides: Sequence[str]) -> str:
     """Train what a recipe says and return where the weights are.
 
     output: the run's folder; None: ``runs/`` and the recipe's name.
@@ -28,7 +33,7 @@ def run_training(recipe: Path, output: Path | None, resume: bool, overrides: Seq
             progress.update(progress.task_ids[0], completed=step)
             progress.console.print(f"step {step}: {_in_words(figures)}", markup=False, highlight=False)
 
-        trainer = train(recipe, output, resume=resume, overrides=overrides, report=report)
+        trainer = train(recipe, output, resume=resume, changed=changed, overrides=overrides, report=report)
     return (
         f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
         f"the log {output / 'log.jsonl'}."
@@ -36,52 +41,56 @@ def run_training(recipe: Path, output: Path | None, resume: bool, overrides: Seq
 
 
 def run_evaluation(
-    annotations: str,
-    images: Path | None,
-    model: str,
-    size: int | None,
-    flip: bool,
-    scales: Sequence[float],
-    json_path: Path | None,
+    estimator: PoseEstimator, annotations: str, images: Path | None, json_path: Path | None, record: bool
 ) -> str:
-    """Evaluate a model on annotated photos, or on synthetic frames for ``demo:``; return the figures.
+    """Evaluate on annotated photos, or on synthetic frames for ``demo:``; return the figures.
 
-    images: the photos' folder; None: the one that the annotation file is in.
+    images: the photos' folder; None: the one that the annotation file is in. json_path: where the figures are written
+    as well. record: write them into the model's own weights file.
     """
     from engine.training.evaluation import evaluate, evaluate_synthetic
 
     if json_path is not None and not json_path.parent.is_dir():
         raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
     with _progress("evaluating", None) as progress:
-        report = _counter(progress)
         if annotations == "demo:":
-            if tuple(scales) != (1.0,):
-                raise SwahrError("Synthetic frames are evaluated at scale 1; leave out --scales.")
-            done = evaluate_synthetic(model, size=size, flip=flip, progress=report)
+            done = evaluate_synthetic(estimator, progress=_counter(progress))
         else:
             folder = Path(annotations).parent if images is None else images
-            done = evaluate(
-                model, Path(annotations), folder, size=size, flip=flip, scales=tuple(scales), progress=report
-            )
+            done = evaluate(estimator, Path(annotations), folder, progress=_counter(progress))
     if json_path is not None:
-        record = {
-            "model": model,
+        settings = {
+            "model": estimator.model,
             "annotations": annotations,
-            "size": size,
-            "flip": flip,
-            "scales": list(scales),
-            "figures": done.figures,
+            "size": estimator.size,
+            "flip": estimator.flip,
+            "scales": list(estimator.scales),
+            "detection_threshold": estimator.options.detection_threshold,
         }
-        json_path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        json_path.write_text(json.dumps({**settings, "figures": done.figures}, indent=2) + "\n", encoding="utf-8")
+    if record:
+        _record(estimator.model, "demo" if annotations == "demo:" else Path(annotations).stem, done.figures)
     return "\n".join(f"{name:>8} {value:.3f}" for name, value in done.figures.items())
 
 
-def run_scale_study(model: str) -> str:
+def _record(model: str, where: str, figures: dict[str, float]) -> None:
+    """Write AP and AP50 into a weights file's own description."""
+    from engine.checkpoint import load_model, save_weights
+
+    path = Path(model)
+    if path.suffix != ".safetensors":
+        raise SwahrError(f"{model} cannot hold figures; --record needs a .safetensors file of your own.")
+    network, metadata = load_model(path)
+    added = {f"{name} on {where}": round(figures[name], 3) for name in ("AP", "AP50")}
+    save_weights(path, network, replace(metadata, figures={**metadata.figures, **added}))
+
+
+def run_scale_study(estimator: PoseEstimator) -> str:
     """Say how the predicted scale goes with the size of synthetic people (the paper's Figure 5)."""
     from engine.training.scale_study import scale_study
 
     with _progress("studying", None) as progress:
-        study = scale_study(model, progress=_counter(progress))
+        study = scale_study(estimator, progress=_counter(progress))
     small, large = study.by_thirds()
     return (
         f"Rank correlation of size and scale: {study.rank_correlation:.2f} over {len(study.heights)} people; "

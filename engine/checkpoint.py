@@ -40,6 +40,8 @@ class ModelMetadata:
     preset: the network's preset. skeleton: its skeleton's name.
     mean, std: normalisation of R, G, B on the scale 0 to 1. input_size: pixels of the input's short side.
     detection_threshold, tag_threshold: how grouping is meant to be run.
+    pixel_offset: input pixels by which what the network points at lies left of and above the truth. Own training
+        leaves none; the published weights were trained with pixel centres at integers, and are half a pixel off.
     license, notes: for people. figures: names and values, such as {"AP": 0.31}.
     """
 
@@ -48,6 +50,7 @@ class ModelMetadata:
     input_size: int
     detection_threshold: float
     tag_threshold: float = 1.0
+    pixel_offset: float = 0.0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     license: str = ""
@@ -139,6 +142,12 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelMetadata]:
             f"known are {', '.join(PRESETS)}."
         )
     return load_weights(metadata.preset, path).eval(), metadata
+
+
+def describes_itself(path: str | Path) -> bool:
+    """Whether a file is one of this program's own, which says what network it belongs to."""
+    path = Path(path)
+    return path.suffix == ".safetensors" and "preset" in _read_safetensors(path)[1]
 
 
 def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, half: bool = True) -> None:

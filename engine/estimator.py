@@ -17,13 +17,14 @@ from torch import nn
 
 from engine import backends
 from engine.aggregate import Maps, Outputs, aggregate
-from engine.checkpoint import ModelMetadata, load_model, load_weights
+from engine.checkpoint import ModelMetadata, describes_itself, load_model, load_weights
 from engine.errors import SwahrError
-from engine.geometry import Resize
+from engine.geometry import SIZE_STEP, Resize
 from engine.models import find_model
 from engine.network import NetworkConfig
 from grouping import SKELETONS, GroupingOptions, People, group
 
+PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
 BASE_SIGMA = 2.0  # pixels of the map a Gaussian is drawn on (section 3.1)
 FINE_STRIDE = 2  # input pixels a pixel of the 1/2 map, whose alphas are read
 LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0  # beyond these, s is an accident of the branch and no size
@@ -173,7 +174,7 @@ class PoseEstimator:
                 heatmaps.cpu().numpy(),
                 tags.cpu().numpy(),
                 alphas.cpu().numpy() if self._has_scale_branch else None,
-                resize.inverse,
+                self._to_source(resize),
             )
 
     def _run(self, images: Sequence[NDArray[np.uint8]], scale: float) -> Outputs:
@@ -202,10 +203,22 @@ class PoseEstimator:
             people = replace(people, sigmas=_sigmas(people, maps.alphas))
         return people.transformed(maps.to_source)
 
+    def _to_source(self, resize: Resize) -> NDArray[np.float64]:
+        """The map from the network's answers to the source image, [2, 3]."""
+        offset = self.metadata.pixel_offset
+        # Beside its mirror image an offset in x cancels, for there it points the other way.
+        shift = np.array([[1, 0, 0 if self.flip else offset], [0, 1, offset], [0, 0, 1]])
+        return resize.inverse @ shift
+
+
+def scales_of(alphas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The scales s = 1/(1 + α) of alphas of any shape, kept within 1/4 and 4."""
+    return 1 / (1 + alphas.clip(1 / GREATEST_SCALE - 1, 1 / LEAST_SCALE - 1))
+
 
 def _sigmas(people: People, alphas: NDArray[np.float32]) -> NDArray[np.float32]:
     """How far off each keypoint may be, in map pixels [P, K], 0 where a keypoint was not found."""
-    scales = 1 / (1 + people.values_at(alphas).clip(1 / GREATEST_SCALE - 1, 1 / LEAST_SCALE - 1))
+    scales = scales_of(people.values_at(alphas))
     return np.where(people.found, BASE_SIGMA * FINE_STRIDE * np.sqrt(scales), 0)
 
 
@@ -214,14 +227,12 @@ def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[
     is_name = not path.suffix and len(path.parts) == 1 and not path.is_file()
     if is_name:
         path = find_model(str(model))
-    if preset is not None:
-        network = load_weights(preset, path)
-        return network, ModelMetadata.of(network.config)
-    if path.suffix == ".safetensors":
+    if preset is None or describes_itself(path):
+        if path.is_file() and path.suffix != ".safetensors":
+            raise SwahrError(f"{path} does not say which network it belongs to; name its preset, such as w32-512.")
         return load_model(path)
-    if not path.is_file():
-        raise SwahrError(f"There is no weights file {path}.")
-    raise SwahrError(f"{path} does not say which network it belongs to; name its preset, such as preset='w32-512'.")
+    network = load_weights(preset, path)
+    return network, replace(ModelMetadata.of(network.config), pixel_offset=PUBLISHED_OFFSET)
 
 
 def choose_device(device: str) -> torch.device:
@@ -262,7 +273,7 @@ def _check_image(image: NDArray[np.uint8]) -> None:
 def _checked_size(size: int) -> int:
     if not isinstance(size, int) or isinstance(size, bool) or size not in INPUT_SIZES:
         raise SwahrError(f"The input size is {size!r}; give pixels from {INPUT_SIZES[0]} to {INPUT_SIZES[-1]}.")
-    return size
+    return -(-size // SIZE_STEP) * SIZE_STEP
 
 
 def _checked_scales(scales: Sequence[float]) -> tuple[float, ...]:

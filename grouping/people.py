@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .skeleton import COCO17, Skeleton
 
+CREDIBLE_PART = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class People:
@@ -99,12 +101,22 @@ class People:
         return self.keypoints[:, :, 2] > 0
 
     @property
+    def credible(self) -> NDArray[np.bool_]:
+        """Which keypoints are worth showing, bool [P, K]: found, and at least a tenth as sure as the person's surest.
+
+        Refinement fills in every keypoint whose heatmap is above zero anywhere; what is left out here lies where the
+        heatmap was next to nothing.
+        """
+        scores = self.keypoints[:, :, 2]
+        return self.found & (scores >= CREDIBLE_PART * scores.max(axis=1, keepdims=True, initial=0))
+
+    @property
     def boxes(self) -> NDArray[np.float32]:
-        """The smallest box around each person's found keypoints, float32 [P, 4]: left, top, right, bottom.
+        """The smallest box around each person's credible keypoints, float32 [P, 4]: left, top, right, bottom.
 
         Zeros for a person without any found keypoint.
         """
-        found = self.found[:, :, None]
+        found = self.credible[:, :, None]
         positions = self.keypoints[:, :, :2]
         low = np.where(found, positions, np.inf).min(axis=1)
         high = np.where(found, positions, -np.inf).max(axis=1)

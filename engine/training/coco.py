@@ -58,6 +58,11 @@ class CocoPhotos:
         for entry in data["annotations"]:
             entries.setdefault(entry["image_id"], []).append(entry)
         self.records = [self._record(image, entries.get(image["id"], ())) for image in data["images"]]
+        for record in self.records:
+            if not record.path.is_file():
+                raise SwahrError(
+                    f"{record.path} is missing, but {annotations} names it; put it back or remove its entry."
+                )
 
     def __len__(self) -> int:
         return len(self.records)
@@ -65,7 +70,13 @@ class CocoPhotos:
     def load(self, index: int) -> LabelledImage:
         """Read photo `index`; a file that is missing or no picture is named in the error."""
         record = self.records[index]
-        return LabelledImage(read_rgb(record.path), record.keypoints, list(record.ignored))
+        image = read_rgb(record.path)
+        if image.shape[1::-1] != record.size_wh:
+            raise SwahrError(
+                f"{record.path} has {image.shape[1]}x{image.shape[0]} pixels, but {self.annotations} says "
+                f"{record.size_wh[0]}x{record.size_wh[1]}; the labels belong to another version of the picture."
+            )
+        return LabelledImage(image, record.keypoints, list(record.ignored))
 
     def _record(self, image: dict, entries: Sequence[dict]) -> PhotoRecord:
         people, ignored = [], []
@@ -100,6 +111,8 @@ def read_annotations(path: Path) -> dict:
         data = json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise SwahrError(f"There is no annotation file {path}; check the path.") from None
+    except OSError as error:
+        raise SwahrError(f"{path} cannot be read ({error.strerror}); name a file of annotations.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SwahrError(
             f"{path} is not a JSON file ({error}); expected annotations in COCO's keypoint format."
@@ -112,12 +125,10 @@ def read_annotations(path: Path) -> dict:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Read a picture as RGB uint8 [H,W,3]."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    """Read a picture as RGB uint8 [H,W,3], its pixels as stored: labels do not know of an orientation tag."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
-        raise SwahrError(
-            f"{path} is missing or is not a picture; the annotations name it, so put it back or remove its entry."
-        )
+        raise SwahrError(f"{path} is missing or is not a picture; the annotations name it, so put it back.")
     return pixels
 
 
@@ -141,9 +152,11 @@ def _region(entry: dict, image: dict) -> list[np.ndarray]:
 
 
 def _rle_polygons(rle: dict, image: dict) -> list[np.ndarray]:
-    from faster_coco_eval.core import mask as masks
-
+    try:
+        from faster_coco_eval.core import mask as masks
+    except ImportError:
+        raise SwahrError("Run-length masks need the package faster-coco-eval; install the extra `train`.") from None
     if isinstance(rle["counts"], list):
         rle = masks.frPyObjects(rle, image["height"], image["width"])
     contours, _ = cv2.findContours(masks.decode(rle), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [contour.reshape(-1, 2).astype(np.float32) for contour in contours if len(contour) > 2]
+    return [contour.reshape(-1, 2) + np.float32(0.5) for contour in contours if len(contour) > 2]

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,19 @@ import numpy as np
 from engine.errors import SwahrError
 from engine.estimator import PoseEstimator
 from engine.training.coco import read_annotations, read_rgb
-from grouping import GroupingOptions, People, Skeleton
+from engine.training.synthetic import SyntheticScene, check_skeleton
+from grouping import People, Skeleton
 
 FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-# Keypoints of low score still count for AP, and so do doubtful people: precision falls only where recall rises.
-EVALUATION_THRESHOLD = 0.05
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Figures of one evaluation, and the results behind them.
 
-    figures: AP, AP50, AP75, APM, APL and the same of recall, each 0..1; `people` and `labelled`, people found and
-    labelled a picture. results: COCO keypoint results, as the official servers take them.
+    figures: AP, AP50, AP75, APM, APL and the same of recall, each 0..1, or -1 where nobody of that size is labelled;
+    `people` and `labelled`, people found and labelled a picture. results: COCO keypoint results, as the official
+    servers take them.
     """
 
     figures: dict[str, float]
@@ -33,42 +34,31 @@ class Evaluation:
 
 
 def evaluate(
-    model: str | Path = "default",
-    annotations: Path = Path(),
-    images: Path = Path(),
-    *,
-    size: int | None = None,
-    flip: bool = False,
-    scales: Sequence[float] = (1.0,),
-    threshold: float = EVALUATION_THRESHOLD,
+    estimator: PoseEstimator,
+    annotations: Path,
+    images: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Average precision of `model` on the photos of a COCO keypoint annotation file.
+    """Average precision on the photos of a COCO keypoint annotation file, with the estimator's own thresholds.
 
-    `images` is the folder of the photos. `threshold` replaces the model's detection threshold. `progress` is told how
-    many photos of how many are done. Raises SwahrError naming what is missing or unreadable.
+    `images` is the folder of the photos. `progress` is told how many photos of how many are done. Raises SwahrError
+    naming what is missing or unreadable.
     """
     truth = read_annotations(Path(annotations))
-    estimator = _estimator(model, size, flip, scales, threshold)
     pictures = (read_rgb(Path(images) / entry["file_name"]) for entry in truth["images"])
     return _evaluate(estimator, truth, pictures, progress)
 
 
 def evaluate_synthetic(
-    model: str | Path = "default",
+    estimator: PoseEstimator,
     *,
     frames: int = 100,
     people: int = 6,
     seed: int = 1000,
-    size: int | None = None,
-    flip: bool = False,
-    threshold: float = EVALUATION_THRESHOLD,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Average precision of `model` on frames of the source `demo:`, half a second apart, one crowd every 10 frames."""
-    from engine.training.synthetic import SyntheticScene
-
-    estimator = _estimator(model, size, flip, (1.0,), threshold)
+    """Average precision on frames of the source `demo:`, half a second apart, one crowd every 10 frames."""
+    check_skeleton(estimator.skeleton)
     scenes = [SyntheticScene(people=people, seed=seed + i) for i in range((frames + 9) // 10)]
     rendered = [scenes[i // 10].render((i % 10) * 0.5) for i in range(frames)]
     truth = synthetic_truth(rendered, estimator.skeleton)
@@ -101,7 +91,7 @@ def synthetic_truth(frames: Sequence, skeleton: Skeleton) -> dict:
     return truth
 
 
-def coco_results(people: People, image_id: int) -> list[dict]:
+def coco_results(people: People, image_id: int, category_id: int = 1) -> list[dict]:
     """COCO keypoint results of one picture's people; coordinates count from the first pixel's centre, as COCO's."""
     results = []
     for keypoints, score in zip(people.keypoints, people.scores, strict=True):
@@ -109,7 +99,7 @@ def coco_results(people: People, image_id: int) -> list[dict]:
         results.append(
             {
                 "image_id": image_id,
-                "category_id": 1,
+                "category_id": category_id,
                 "keypoints": stored.round(3).flatten().tolist(),
                 "score": float(score),
             }
@@ -119,6 +109,7 @@ def coco_results(people: People, image_id: int) -> list[dict]:
 
 def average_precision(truth: dict, results: list[dict], skeleton: Skeleton) -> dict[str, float]:
     """COCO's ten keypoint figures for `results` against `truth` (both in COCO's format); 0 where nothing was found."""
+    require_coco_eval()
     from faster_coco_eval import COCO, COCOeval_faster
 
     if not results:
@@ -132,33 +123,38 @@ def average_precision(truth: dict, results: list[dict], skeleton: Skeleton) -> d
     return {name: float(value) for name, value in zip(FIGURES, scorer.stats, strict=False)}
 
 
+def require_coco_eval() -> None:
+    """Raise SwahrError if the package that computes average precision is not installed."""
+    if find_spec("faster_coco_eval") is None:
+        raise SwahrError("Evaluation needs the package faster-coco-eval; install the extra `train`.")
+
+
 def _evaluate(
     estimator: PoseEstimator,
     truth: dict,
     pictures: Iterable[np.ndarray],
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
+    require_coco_eval()
+    if not truth["images"]:
+        raise SwahrError("The annotations name no image, so there is nothing to evaluate; check the file.")
+    person = _person_id(truth)
     results, found = [], 0
     for done, (entry, picture) in enumerate(zip(truth["images"], pictures, strict=True), 1):
         people = estimator(picture)
         found += len(people)
-        results += coco_results(people, entry["id"])
+        results += coco_results(people, entry["id"], person)
         if progress:
             progress(done, len(truth["images"]))
-    if not truth["images"]:
-        raise SwahrError("The annotations name no image, so there is nothing to evaluate; check the file.")
     figures = average_precision(truth, results, estimator.skeleton)
     labelled = sum(1 for entry in truth["annotations"] if not entry.get("iscrowd") and entry.get("num_keypoints", 0))
     number = len(truth["images"])
     return Evaluation({**figures, "people": found / number, "labelled": labelled / number}, results)
 
 
-def _estimator(
-    model: str | Path, size: int | None, flip: bool, scales: Sequence[float], threshold: float
-) -> PoseEstimator:
-    estimator = PoseEstimator.load(model, size=size, flip=flip, scales=scales)
-    estimator.options = GroupingOptions(detection_threshold=threshold, tag_threshold=estimator.options.tag_threshold)
-    return estimator
+def _person_id(truth: dict) -> int:
+    categories = truth.get("categories") or [{"id": 1, "name": "person"}]
+    return next((entry["id"] for entry in categories if entry.get("name") == "person"), categories[0]["id"])
 
 
 def _category(skeleton: Skeleton) -> dict:

@@ -60,6 +60,13 @@ class Schedule:
     workers: int = 1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "save_every", "evaluate_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise SwahrError(f"schedule.{name} is {getattr(self, name)}; it must be at least 1.")
+        if self.precision not in ("bfloat16", "float32"):
+            raise SwahrError(f"schedule.precision is '{self.precision}'; it must be 'bfloat16' or 'float32'.")
+
     def rate(self, step: int) -> float:
         """Part of the learning rate in use at `step` (from 0)."""
         rising = (step + 1) / max(1, self.warm_up)
@@ -91,11 +98,27 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         values = tomllib.loads(Path(path).read_text())
     except FileNotFoundError:
         raise SwahrError(f"There is no recipe {path}; name a TOML file.") from None
+    except OSError as error:
+        raise SwahrError(f"The recipe {path} cannot be read ({error.strerror}); name a TOML file.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SwahrError(f"{path} is not valid TOML: {error}.") from None
     for override in overrides or ():
         _override(values, override)
     return _build(Recipe, values, str(path))
+
+
+def first_difference(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """The first setting in which two recipes (`Recipe.to_dict`) would give different runs, in words; None if none.
+
+    Where the files lie, how many workers read them and how often things are saved changes nothing.
+    """
+    free = {"workers", "save_every", "evaluate_every", "log_every"}
+    for section in ("model", "mixture", "augmentation", "loss", "schedule"):
+        for key in sorted({*one[section], *other[section]} - free):
+            before, after = one[section].get(key), other[section].get(key)
+            if before != after:
+                return f"{section}.{key} was {before!r} and is {after!r}"
+    return None
 
 
 def _override(values: dict, override: str) -> None:

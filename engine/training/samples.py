@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from engine.errors import SwahrError
 from engine.training.augment import Augmentation, Window, change_colours, place, random_affine
 from engine.training.coco import CocoPhotos
-from engine.training.synthetic import random_frame
+from engine.training.synthetic import check_skeleton, random_frame
 from engine.training.targets import render_heatmaps, tag_indices
 from grouping import Skeleton
 
@@ -38,6 +39,12 @@ class Mixture:
     max_people: int = 30
     sigma: float = 2.0
 
+    def __post_init__(self) -> None:
+        if self.size < 64 or self.size % 64:
+            raise SwahrError(f"mixture.size is {self.size}; the network needs a multiple of 64.")
+        if min(self.mosaic, self.synthetic) < 0 or self.mosaic + self.synthetic > 1:
+            raise SwahrError(f"mixture.mosaic {self.mosaic} and .synthetic {self.synthetic} are not two parts of 1.")
+
 
 class TrainingSamples(Dataset):
     """Sample i of the mixture: a dict of tensors (see `__getitem__`)."""
@@ -53,6 +60,8 @@ class TrainingSamples(Dataset):
     ) -> None:
         self.photos, self.skeleton, self.mixture = photos, skeleton, mixture
         self.augmentation, self.seed, self.count = augmentation, seed, count
+        if photos is None or mixture.synthetic > 0:
+            check_skeleton(skeleton)
         if photos is not None:
             weights = np.array([mixture.source_weights.get(record.source, 1.0) for record in photos.records])
             self._cumulative = np.cumsum(weights / weights.sum())
@@ -87,7 +96,7 @@ class TrainingSamples(Dataset):
         for window in windows:
             photo = self.photos.load(int(np.searchsorted(self._cumulative, rng.random())))
             size_wh = (photo.image.shape[1], photo.image.shape[0])
-            matrix, flipped = random_affine(rng, size_wh, window, self.augmentation)
+            matrix, flipped = random_affine(rng, size_wh, window, self.augmentation, photo.keypoints)
             people.append(place(photo, matrix, flipped, window, canvas, mask, self.skeleton))
         return canvas, mask, np.concatenate(people)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from engine.errors import SwahrError
-from engine.estimator import PoseEstimator
-from engine.training.synthetic import random_frame
+from engine.estimator import PoseEstimator, scales_of
+from engine.training.synthetic import check_skeleton, random_frame
 
 
 @dataclass(frozen=True)
@@ -37,33 +36,33 @@ class ScaleStudy:
 
 
 def scale_study(
-    model: str | Path = "default",
+    estimator: PoseEstimator,
     *,
     frames: int = 60,
-    size: int = 448,
     size_range: tuple[float, float] = (40, 400),
     seed: int = 20_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScaleStudy:
     """Read s at the true keypoints of synthetic people that the training never saw.
 
-    `frames` pictures of `size`×`size` pixels, which is also the network's input, with people of `size_range` pixels
-    standing height. Raises SwahrError for a model without scale branch.
+    `frames` square pictures as large as the estimator's input, with people of `size_range` pixels standing height.
+    Raises SwahrError for a model without scale branch.
     """
-    estimator = PoseEstimator.load(model, size=size)
+    check_skeleton(estimator.skeleton)
+    size = estimator.size
     heights, scales = [], []
     for number in range(frames):
         frame = random_frame(np.random.default_rng((seed, number)), size, size, size_range=size_range)
         maps = estimator.detailed(frame.image)[1]
         if maps.alphas is None:
-            raise SwahrError(f"The model {model} has no scale branch, so there is no scale to study.")
+            raise SwahrError(f"The model {estimator.model} has no scale branch, so there is no scale to study.")
         for keypoints, height in zip(frame.keypoints, frame.heights, strict=True):
             visible = np.flatnonzero(keypoints[:, 2] == 2)
             if len(visible):
                 x, y = np.floor(keypoints[visible, :2]).astype(int).T
                 alphas = maps.alphas[visible, y.clip(0, size - 1), x.clip(0, size - 1)]
                 heights.append(float(height))
-                scales.append(float((1 / (1 + alphas.clip(-0.75, 3.0))).mean()))
+                scales.append(float(scales_of(alphas).mean()))
         if progress:
             progress(number + 1, frames)
     return ScaleStudy(np.array(heights), np.array(scales))

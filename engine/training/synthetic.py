@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from engine.errors import SwahrError
 from engine.training.figures import motion, posture
 from engine.training.figures.actor import Actor, Stage
 from engine.training.figures.backdrop import random_backdrop
 from engine.training.figures.canvas import NO_FACE, Canvas, Lens, random_light
 from engine.training.figures.clutter import random_object
 from engine.training.figures.figure import View, random_figure
+from grouping import COCO17, Skeleton
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,15 @@ def random_frame(
         _, coded = cv2.imencode(".jpg", image[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 92))))
         image = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
     return SyntheticFrame(image, *canvas.truth())
+
+
+def check_skeleton(skeleton: Skeleton) -> None:
+    """Raise SwahrError if a network with `skeleton` cannot use synthetic people, whose keypoints are COCO-17's."""
+    if skeleton.names != COCO17.names:
+        raise SwahrError(
+            f"Synthetic people have the keypoints of {COCO17.name}, not of {skeleton.name}; "
+            "use photos with labels instead (mixture.synthetic = 0)."
+        )
 
 
 def _check(width: int, height: int, size_range: tuple[float, float]) -> None:

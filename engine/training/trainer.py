@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +18,16 @@ from torch.utils.data import DataLoader
 
 from engine.checkpoint import ModelMetadata, load_weights, save_weights
 from engine.errors import SwahrError
+from engine.estimator import PoseEstimator
+from engine.lite import LiteNetwork
 from engine.network import build_network, preset_config
 from engine.training.average import rising_average
 from engine.training.coco import CocoPhotos
 from engine.training.cpu import keep_memory, speed_up_depthwise
+from engine.training.evaluation import evaluate, require_coco_eval
 from engine.training.objective import total_loss
 from engine.training.pretrained import load_efficientnet_lite0
-from engine.training.recipe import Recipe, load_recipe
+from engine.training.recipe import Recipe, first_difference, load_recipe
 from engine.training.samples import TrainingSamples
 
 Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and figures
@@ -58,21 +63,25 @@ class Trainer:
         schedule = self.recipe.schedule
         last = min(until or schedule.steps, schedule.steps)
         self.output.mkdir(parents=True, exist_ok=True)
-        sums, since = {}, time.monotonic()
+        sums, taken, since = {}, 0, time.monotonic()
         for sample in self._batches(last):
+            taken += 1
             for name, value in self.update(sample).items():
                 sums[name] = sums.get(name, 0.0) + value
-            if self.step % schedule.log_every == 0 or self.step == last:
-                taken = (self.step - 1) % schedule.log_every + 1
+            if self._due(schedule.log_every, last):
                 figures = {name: value / taken for name, value in sums.items()}
                 figures["images_per_second"] = taken * schedule.batch / (time.monotonic() - since)
                 self.log(figures, report)
-                sums, since = {}, time.monotonic()
-            if self.step % schedule.save_every == 0 or self.step == last:
+                sums, taken, since = {}, 0, time.monotonic()
+            evaluation_due = self.recipe.data.validation and self._due(schedule.evaluate_every, last)
+            if evaluation_due or self._due(schedule.save_every, last):
                 self.save()
-            if self.recipe.data.validation and (self.step % schedule.evaluate_every == 0 or self.step == last):
+            if evaluation_due:
                 self.log(self.evaluate(), report)
                 since = time.monotonic()
+
+    def _due(self, every: int, last: int) -> bool:
+        return self.step % every == 0 or self.step == last
 
     def update(self, sample: dict[str, Tensor]) -> dict[str, float]:
         """One step on one batch; returns the losses by name."""
@@ -98,11 +107,9 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         """COCO figures of the averaged weights on the validation photos."""
-        from engine.training.evaluation import evaluate
-
         data = self.recipe.data
-        weights = self.output / "weights.safetensors"
-        return evaluate(weights, Path(data.validation), Path(data.validation_images or data.images)).figures
+        estimator = PoseEstimator.load(self.output / "weights.safetensors", device=str(self.device))
+        return evaluate(estimator, Path(data.validation), Path(data.validation_images or data.images)).figures
 
     def log(self, figures: dict[str, float], report: Report | None) -> None:
         with (self.output / "log.jsonl").open("a") as file:
@@ -111,7 +118,9 @@ class Trainer:
             report(self.step, figures)
 
     def save(self) -> None:
-        """Write state and averaged weights, each under a temporary name first."""
+        """Write averaged weights and state, each under a temporary name first."""
+        # Weights first: they are refused when they are not finite, and then the last sound state stays.
+        save_weights(self.output / "weights.safetensors", self.average.module, ModelMetadata.of(self.config))
         state = {
             "recipe": self.recipe.to_dict(),
             "step": self.step,
@@ -122,18 +131,37 @@ class Trainer:
         temporary = self.output / "state.pt.partial"
         torch.save(state, temporary)
         temporary.replace(self.output / "state.pt")
-        save_weights(self.output / "weights.safetensors", self.average.module, ModelMetadata.of(self.config))
 
-    def restore(self) -> None:
-        """Go on from the folder's `state.pt`."""
+    def restore(self, changed: bool = False) -> None:
+        """Go on from the folder's `state.pt`; log lines written after it was saved are dropped.
+
+        A recipe that would give another run than the saved one is refused, unless `changed` says that this is meant.
+        """
         path = self.output / "state.pt"
         if not path.exists():
             raise SwahrError(f"{self.output} holds no state.pt to go on from; leave out --resume to start anew.")
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            difference = first_difference(state["recipe"], self.recipe.to_dict())
+            if difference and not changed:
+                raise SwahrError(
+                    f"{path} was trained with another recipe ({difference}); use that recipe, "
+                    "or add --changed to go on with the new one."
+                )
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step = state["step"]
+        except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError, EOFError) as error:
+            reason = str(error).splitlines()[0]
+            raise SwahrError(f"{path} cannot be resumed: it is damaged or of another network ({reason}).") from None
+        self._drop_log_after(self.step)
+
+    def _drop_log_after(self, step: int) -> None:
+        log = self.output / "log.jsonl"
+        if log.exists():
+            lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
+            log.write_text("".join(f"{line}\n" for line in lines))
 
     def _normalise(self, images: Tensor) -> Tensor:
         metadata = ModelMetadata.of(self.config)
@@ -144,34 +172,43 @@ class Trainer:
         recipe, skeleton = self.recipe, self.config.skeleton
         data = recipe.data
         photos = CocoPhotos(Path(data.train), Path(data.images), skeleton) if data.train else None
+        if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
+            CocoPhotos(Path(data.validation), Path(data.validation_images or data.images), skeleton)
+            require_coco_eval()
         count = recipe.schedule.steps * recipe.schedule.batch
         return TrainingSamples(photos, skeleton, recipe.mixture, recipe.augmentation, recipe.schedule.seed, count)
 
     def _batches(self, last: int) -> Iterator[dict[str, Tensor]]:
         schedule = self.recipe.schedule
-        order = range(self.step * schedule.batch, last * schedule.batch)
-        return iter(
-            DataLoader(
-                self.samples,
-                schedule.batch,
-                sampler=order,
-                num_workers=schedule.workers,
-                prefetch_factor=4 if schedule.workers else None,
-                multiprocessing_context="fork" if schedule.workers else None,
-            )
+        # Forked workers share the annotations; systems that cannot fork load in this process.
+        workers = schedule.workers if "fork" in multiprocessing.get_all_start_methods() else 0
+        loader = DataLoader(
+            self.samples,
+            schedule.batch,
+            sampler=range(self.step * schedule.batch, last * schedule.batch),
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            multiprocessing_context="fork" if workers else None,
         )
+        try:
+            yield from loader
+        except SwahrError as error:
+            # A worker's error arrives with its whole traceback in the message; its own sentence is the last part.
+            raise SwahrError(str(error).rstrip().rpartition("SwahrError: ")[2]) from None
 
 
 def train(
     recipe_path: Path,
     output: Path,
     resume: bool = False,
+    changed: bool = False,
     overrides: list[str] | None = None,
     report: Report | None = None,
 ) -> Trainer:
     """Train what the recipe file says into the folder `output`; with `resume`, go on from its saved state.
 
-    A folder that holds a run already is refused unless it is resumed. Returns the finished trainer.
+    With `changed` as well, go on although the recipe is another than that of the saved state. A folder that holds a
+    run already is refused unless it is resumed. Returns the finished trainer.
     """
     recipe = load_recipe(recipe_path, overrides)
     output = Path(output)
@@ -181,7 +218,7 @@ def train(
         )
     trainer = Trainer(recipe, output)
     if resume:
-        trainer.restore()
+        trainer.restore(changed)
     trainer.train(report)
     return trainer
 
@@ -190,6 +227,11 @@ def _initial_network(recipe: Recipe) -> nn.Module:
     initial = recipe.model.initial
     network = build_network(recipe.model.preset)
     if initial == "efficientnet-lite0":
+        if not isinstance(network, LiteNetwork):
+            raise SwahrError(
+                f"model.initial is '{initial}', but the preset {recipe.model.preset} has another trunk; "
+                "leave it empty or name a weights file."
+            )
         load_efficientnet_lite0(network)
     elif initial:
         network = load_weights(network, initial)

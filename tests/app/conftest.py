@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -116,7 +117,11 @@ def video_stamps(path: Path) -> list[Fraction]:
     """The time of every frame in seconds, in the order in which they are shown."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [frame.pts * stream.time_base for frame in container.decode(stream)]
+        stamps = []
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.error.InvalidDataError):  # the last packet of a file that was cut off
+                stamps += [frame.pts * stream.time_base for frame in packet.decode()]
+        return stamps
 
 
 def video_frames(path: Path) -> list[np.ndarray]:

@@ -78,6 +78,27 @@ def test_ignored_regions_and_the_outside_are_masked():
     assert mask[10, 60] == 0 and mask[110, 60] == 0  # above and below the photo
 
 
+@pytest.mark.parametrize("left", [10, 11])
+def test_ignored_boxes_cover_whole_pixels(left):
+    photo = bright_photo(100, 80)
+    photo.ignored.append(np.array([(left, 4), (30, 4), (30, 20), (left, 20)], np.float32))
+    _, mask, _ = placed(photo, np.eye(2, 3))
+    columns, rows = np.flatnonzero(mask[10] == 0), np.flatnonzero(mask[:, 15] == 0)
+    assert columns[0] == left and columns[-1] in (29, 30) and rows[0] == 4 and rows[-1] in (19, 20)
+
+
+def test_focus_turns_the_view_to_a_person():
+    person = np.zeros((1, 17, 3), np.float32)
+    person[0, 0], person[0, 16] = (150, 20, 2), (160, 60, 2)
+    ranges = Augmentation(rotation=0, translation=0, flip=0, focus=1.0)
+    extents = []
+    for seed in range(20):
+        matrix, _ = random_affine(np.random.default_rng(seed), (200, 160), WHOLE, ranges, person)
+        assert matrix @ (155, 40, 1) == pytest.approx((64, 64))
+        extents.append(40 * matrix[0, 0])
+    assert 0.2 * 128 < min(extents) < 0.4 * 128 and max(extents) <= 40 * 2.5 * 128 / 160 + 1e-6
+
+
 def test_scale_is_the_part_of_the_short_side_that_fills_the_window():
     rng = np.random.default_rng(0)
     ranges = Augmentation(rotation=0, scale=(0.5, 0.5), translation=0, flip=0)

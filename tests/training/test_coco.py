@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SwahrError
+from engine.training.augment import Window, place
 from engine.training.coco import CocoPhotos
 from grouping import COCO17
 
@@ -61,8 +62,10 @@ def test_crowds_by_run_lengths_are_ignored(write):
     runs = np.diff(np.flatnonzero(np.diff(np.concatenate(([2], flat, [2])))))
     counts = ([0] if flat[0] else []) + runs.tolist()
     photo = write(annotation(1, iscrowd=1, segmentation={"counts": counts, "size": [60, 80]})).load(0)
-    filled = cv2.fillPoly(np.zeros((60, 80), np.uint8), [p.astype(np.int32) for p in photo.ignored], 1)
-    assert np.array_equal(filled, mask)
+    valid = np.zeros((60, 80), np.uint8)
+    canvas = np.zeros((60, 80, 3), np.uint8)
+    place(photo, np.eye(2, 3), False, Window(0, 0, 80, 60), canvas, valid, COCO17)
+    assert np.array_equal(valid, 1 - mask)
 
 
 def test_a_photo_without_annotations_is_empty(write):
@@ -76,8 +79,13 @@ def test_wrong_number_of_keypoints_names_file_and_annotation(write):
 
 
 def test_a_missing_picture_is_named(write):
-    photos = write(images=[{"id": 7, "file_name": "gone.png", "width": 80, "height": 60}])
     with pytest.raises(SwahrError, match=r"gone\.png is missing"):
+        write(images=[{"id": 7, "file_name": "gone.png", "width": 80, "height": 60}])
+
+
+def test_a_picture_of_another_size_is_named(write):
+    photos = write(images=[{"id": 7, "file_name": "a.png", "width": 160, "height": 120}])
+    with pytest.raises(SwahrError, match=r"a\.png has 80x60 pixels, but .*labels\.json says 160x120"):
         photos.load(0)
 
 

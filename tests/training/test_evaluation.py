@@ -1,16 +1,26 @@
 """Average precision: perfect, shifted and missing people score as they must."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
+from engine import PoseEstimator
+from engine.checkpoint import ModelMetadata
 from engine.errors import SwahrError
-from engine.training.evaluation import average_precision, coco_results, evaluate, synthetic_truth
-from engine.training.scale_study import ScaleStudy, _ranks
-from engine.training.synthetic import SyntheticScene
-from grouping import COCO17, People
+from engine.network import build_network
+from engine.training.evaluation import (
+    average_precision,
+    coco_results,
+    evaluate,
+    evaluate_synthetic,
+    synthetic_truth,
+)
+from engine.training.scale_study import ScaleStudy, _ranks, scale_study
+from engine.training.synthetic import SyntheticScene, check_skeleton
+from grouping import COCO17, CROWDPOSE14, People
 
 
 @pytest.fixture(scope="module")
@@ -58,40 +68,88 @@ def test_results_count_from_the_first_pixels_centre():
     json.dumps(entry)
 
 
+@pytest.mark.parametrize("person", [1, 2])
+def test_people_count_whatever_number_their_category_has(tmp_path, person):
+    truth = _photo_with_truth(tmp_path, person)
+    (entry,) = truth["annotations"]
+    result = {"image_id": 1, "category_id": person, "keypoints": entry["keypoints"], "score": 0.9}
+    assert average_precision(truth, [result], COCO17)["AP"] == pytest.approx(1)
+
+
 def test_a_missing_photo_is_named(tmp_path):
-    pytest.importorskip("faster_coco_eval")
     truth = {"images": [{"id": 1, "file_name": "gone.jpg"}], "annotations": []}
     (tmp_path / "t.json").write_text(json.dumps(truth))
-    weights = _random_weights(tmp_path)
     with pytest.raises(SwahrError, match=r"gone\.jpg is missing"):
-        evaluate(weights, tmp_path / "t.json", tmp_path)
+        evaluate(_untrained(), tmp_path / "t.json", tmp_path)
+
+
+def test_annotations_without_images_are_refused(tmp_path):
+    (tmp_path / "t.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(SwahrError, match="nothing to evaluate"):
+        evaluate(_untrained(), tmp_path / "t.json", tmp_path)
 
 
 def test_photos_are_evaluated_from_files(tmp_path):
-    cv2.imwrite(str(tmp_path / "a.png"), np.full((70, 90, 3), 90, np.uint8))
-    keypoints = [value for k in range(17) for value in (20 + k, 30 + k, 2)]
-    truth = {
-        "images": [{"id": 1, "file_name": "a.png", "width": 90, "height": 70}],
-        "annotations": [
-            {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "keypoints": keypoints, "num_keypoints": 17}
-            | {"area": 2000, "bbox": [10, 20, 40, 50]}
-        ],
-    }
-    (tmp_path / "t.json").write_text(json.dumps(truth))
+    (tmp_path / "t.json").write_text(json.dumps(_photo_with_truth(tmp_path)))
     told = []
-    done = evaluate(
-        _random_weights(tmp_path), tmp_path / "t.json", tmp_path, size=64, progress=lambda n, of: told.append((n, of))
-    )
+    done = evaluate(_untrained(), tmp_path / "t.json", tmp_path, progress=lambda n, of: told.append((n, of)))
     assert done.figures["labelled"] == 1 and 0 <= done.figures["AP"] <= 0.1 and told == [(1, 1)]
 
 
-def _random_weights(folder):
-    from engine.checkpoint import ModelMetadata, save_weights
-    from engine.network import build_network
+def test_the_true_keypoints_as_answers_score_one_on_synthetic_frames():
+    class Oracle:
+        """Answers with the truth of the frames that evaluate_synthetic shows, in order."""
 
+        skeleton = COCO17
+
+        def __init__(self):
+            scene = SyntheticScene(people=6, seed=1000)
+            self.answers = iter([scene.render(i * 0.5).keypoints for i in range(4)])
+
+        def __call__(self, image):
+            keypoints = next(self.answers).copy()
+            keypoints[..., 2] = keypoints[..., 2] > 0
+            return People(keypoints, keypoints[..., 2].mean(1), skeleton=COCO17)
+
+    figures = evaluate_synthetic(Oracle(), frames=4).figures
+    assert figures["AP"] == pytest.approx(1) and figures["people"] == figures["labelled"]
+
+
+def test_synthetic_people_are_refused_for_other_skeletons():
+    with pytest.raises(SwahrError, match="not of crowdpose14"):
+        check_skeleton(CROWDPOSE14)
+
+
+def test_the_scale_study_reads_s_at_the_keypoints():
+    class Known:
+        """Alphas from -0.5 at the left to 0.5 at the right."""
+
+        skeleton, size, model = COCO17, 128, "known"
+
+        def detailed(self, image):
+            column = np.linspace(-0.5, 0.5, 128, dtype=np.float32)
+            return None, SimpleNamespace(alphas=np.broadcast_to(column, (17, 128, 128)))
+
+    study = scale_study(Known(), frames=6, size_range=(30, 100))
+    assert len(study.heights) == len(study.scales) > 6
+    assert study.scales.min() >= 1 / 1.5 and study.scales.max() <= 2 and study.scales.std() > 0.05
+    assert (study.heights > 20).all()
+
+
+def _photo_with_truth(folder, person=1):
+    cv2.imwrite(str(folder / "a.png"), np.full((70, 90, 3), 90, np.uint8))
+    keypoints = [value for k in range(17) for value in (20 + k, 30 + k, 2)]
+    entry = {"id": 1, "image_id": 1, "category_id": person, "iscrowd": 0, "keypoints": keypoints, "num_keypoints": 17}
+    return {
+        "images": [{"id": 1, "file_name": "a.png", "width": 90, "height": 70}],
+        "annotations": [entry | {"area": 2000, "bbox": [10, 20, 40, 50]}],
+        "categories": [{"id": person, "name": "person"}],
+    }
+
+
+def _untrained():
     network = build_network("default")
-    save_weights(folder / "w.safetensors", network, ModelMetadata.of(network.config))
-    return folder / "w.safetensors"
+    return PoseEstimator(network, ModelMetadata.of(network.config), model="untrained", device="cpu", size=64)
 
 
 def test_rank_correlation_by_hand():

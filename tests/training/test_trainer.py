@@ -2,13 +2,14 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from engine import PoseEstimator
 from engine.errors import SwahrError
-from engine.training.recipe import ModelSettings, Recipe, Schedule
+from engine.training.recipe import DataSettings, ModelSettings, Recipe, Schedule
 from engine.training.samples import Mixture
 from engine.training.trainer import Trainer, train
 
@@ -48,6 +49,80 @@ def test_twenty_steps_equal_ten_and_ten_resumed(tmp_path, precision):
     for trained, again in ((whole.network, resumed.network), (whole.average, resumed.average)):
         for (name, one), other in zip(trained.state_dict().items(), again.state_dict().values(), strict=True):
             assert torch.equal(one, other), name
+
+
+def test_a_changed_recipe_is_not_resumed_by_accident(tmp_path):
+    Trainer(small_recipe(steps=2), tmp_path).train(until=1)
+    changed = Trainer(small_recipe(steps=2, learning_rate=0.5), tmp_path)
+    with pytest.raises(SwahrError, match=r"schedule\.learning_rate was 0\.001 and is 0\.5.*--changed"):
+        changed.restore()
+    changed.restore(changed=True)
+    assert changed.step == 1
+    Trainer(small_recipe(steps=2, log_every=1, workers=3), tmp_path).restore()  # these change nothing
+
+
+def test_a_damaged_state_is_explained(tmp_path):
+    trainer = Trainer(small_recipe(), tmp_path)
+    (tmp_path / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(SwahrError, match=r"state\.pt cannot be resumed"):
+        trainer.restore()
+
+
+def test_weights_that_are_not_finite_leave_the_last_state(tmp_path):
+    trainer = Trainer(small_recipe(steps=2), tmp_path)
+    trainer.train(until=1)
+    before = (tmp_path / "state.pt").read_bytes()
+    trainer.average.module.final_layers[0].bias.data.fill_(float("nan"))
+    with pytest.raises(SwahrError, match="not finite"):
+        trainer.save()
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_the_log_averages_what_was_run_and_forgets_what_is_run_again(tmp_path):
+    Trainer(small_recipe(log_every=2, save_every=3), tmp_path).train(until=5)
+    resumed = Trainer(small_recipe(log_every=2, save_every=3), tmp_path)
+    resumed.restore()
+    log = tmp_path / "log.jsonl"
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert resumed.step == 5 and steps == [2, 4, 5]
+    (tmp_path / "log.jsonl").write_text(log.read_text() + '{"step": 6}\n')
+    resumed.restore()
+    assert '"step": 6' not in log.read_text()
+    resumed.train(until=6)
+    last = json.loads(log.read_text().splitlines()[-1])
+    whole = Trainer(small_recipe(log_every=1), tmp_path / "whole")
+    whole.train(until=6)
+    expected = json.loads((tmp_path / "whole" / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 6 and last["heatmap_fine"] == pytest.approx(expected["heatmap_fine"], rel=1e-3)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_photo_that_breaks_while_training_is_named_in_one_sentence(tmp_path, workers):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((64, 64, 3), np.uint8))
+    images = [{"id": 1, "file_name": "a.png", "width": 64, "height": 64}]
+    (tmp_path / "t.json").write_text(json.dumps({"images": images, "annotations": []}))
+    recipe = Recipe(
+        data=DataSettings(str(tmp_path / "t.json"), str(tmp_path)),
+        mixture=Mixture(size=64, synthetic=0.0),
+        schedule=small_recipe(workers=workers).schedule,
+    )
+    trainer = Trainer(recipe, tmp_path / "run")
+    (tmp_path / "a.png").write_bytes(b"broken")
+    with pytest.raises(SwahrError) as error:
+        trainer.train()
+    assert str(error.value).count("\n") == 0 and "a.png is missing or is not a picture" in str(error.value)
+
+
+def test_missing_validation_is_found_before_training(tmp_path):
+    recipe = Recipe(data=DataSettings(validation=str(tmp_path / "gone.json")), mixture=Mixture(size=64))
+    with pytest.raises(SwahrError, match=r"gone\.json"):
+        Trainer(recipe, tmp_path)
+
+
+def test_imagenet_weights_are_for_the_slim_trunk_only(tmp_path):
+    recipe = Recipe(ModelSettings("w32-512", "efficientnet-lite0"), mixture=Mixture(size=64))
+    with pytest.raises(SwahrError, match="another trunk"):
+        Trainer(recipe, tmp_path)
 
 
 @pytest.mark.slow
