@@ -13,7 +13,7 @@ from engine import PoseEstimator
 from engine.checkpoint import ModelMetadata, save_weights
 from engine.errors import SwahrError
 from engine.geometry import transform_points
-from engine.network import PRESETS
+from engine.network import PRESETS, build_network
 from grouping import GroupingOptions, group
 
 
@@ -322,3 +322,38 @@ def test_a_device_that_is_not_there_is_reported(make, spots, device, complaint):
 def test_a_backend_that_does_not_exist_is_reported(make, spots):
     with pytest.raises(SwahrError, match=r"'magic'.*auto.*eager"):
         make.estimator(spots, backend="magic")
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_published_weights_half_pixel_is_put_right(make, spots, flip):
+    image = picture((320, 200), SPOTS, spread=6)
+    plain = make.estimator(spots, size=128, flip=flip, options=NO_REFINE)
+    shifted = PoseEstimator(
+        plain._network,
+        dataclasses.replace(plain.metadata, pixel_offset=0.5),
+        model="published",
+        device="cpu",
+        size=128,
+        flip=flip,
+        options=NO_REFINE,
+    )
+    moved = noses(shifted(image)) - noses(plain(image))
+    source_pixel = 200 / 128  # half an input pixel, in pixels of the source; beside its mirror image x cancels
+    np.testing.assert_allclose(moved, [[0 if flip else source_pixel / 2, source_pixel / 2]] * 3, atol=1e-3)
+
+
+def test_the_size_in_use_is_the_size_that_is_named(make, spots):
+    assert make.estimator(spots, size=300).size == 320
+
+
+def test_a_preset_does_not_hide_what_an_own_file_says(make, tmp_path):
+    network = make.lively()
+    metadata = ModelMetadata(preset="w32-512", skeleton="coco17", input_size=192, detection_threshold=0.3)
+    own = build_network("w32-512")
+    save_weights(tmp_path / "own.safetensors", own, metadata)
+    estimator = PoseEstimator.load(tmp_path / "own.safetensors", preset="w32-512", device="cpu")
+    assert estimator.size == 192 and estimator.options.detection_threshold == 0.3
+    assert estimator.metadata.pixel_offset == 0
+    torch.save(network.state_dict(), tmp_path / "published.pth")
+    published = PoseEstimator.load(tmp_path / "published.pth", preset=make.tiny, device="cpu")
+    assert published.metadata.pixel_offset == 0.5

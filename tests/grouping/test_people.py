@@ -130,3 +130,13 @@ def test_values_at_reads_each_keypoints_own_pixel():
     assert np.count_nonzero(values) == 2
     with pytest.raises(ValueError, match=r"expected \[17, h, w\]"):
         People(keypoints, [1]).values_at(maps[:14])
+
+
+def test_keypoints_next_to_nothing_are_not_credible_and_do_not_widen_the_box():
+    keypoints = np.zeros((2, 17, 3), np.float32)
+    keypoints[0, 0], keypoints[0, 1], keypoints[0, 2] = (10, 20, 0.8), (30, 50, 0.1), (900, 900, 0.01)
+    people = People(keypoints, np.array([0.3, 0.0], np.float32))
+    assert people.credible[0].tolist() == [True, True] + [False] * 15
+    assert not people.credible[1].any()
+    assert people.boxes.tolist() == [[10, 20, 30, 50], [0, 0, 0, 0]]
+    assert People.empty(COCO17).credible.shape == (0, 17)
