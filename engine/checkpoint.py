@@ -74,12 +74,14 @@ class ModelMetadata:
 
     @classmethod
     def of(cls, config: NetworkConfig) -> ModelMetadata:
-        """What a preset's settings say, with the ImageNet normalisation of the published checkpoints."""
+        """What a preset's settings say."""
         return cls(
             preset=config.name,
             skeleton=config.skeleton_name,
             input_size=config.input_size,
             detection_threshold=config.detection_threshold,
+            mean=config.mean,
+            std=config.std,
         )
 
     def to_strings(self) -> dict[str, str]:

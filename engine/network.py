@@ -24,6 +24,7 @@ class NetworkConfig:
     detection_threshold: a keypoint's least heatmap value, 0 to 1.
     skeleton_name: "coco17" or "crowdpose14"; sets the number of keypoints K.
     scale_branch: whether the network predicts alphas; without it they are all 0.
+    mean, std: normalisation of R, G, B on the scale 0 to 1 that its ImageNet weights were made with.
     """
 
     name: str
@@ -33,6 +34,8 @@ class NetworkConfig:
     detection_threshold: float
     skeleton_name: str = "coco17"
     scale_branch: bool = True
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
         if self.trunk not in ("hrnet", "lite"):
@@ -55,7 +58,17 @@ class NetworkConfig:
 PRESETS: dict[str, NetworkConfig] = {
     config.name: config
     for config in (
-        NetworkConfig("default", "lite", width=64, input_size=256, detection_threshold=0.1),
+        # EfficientNet-Lite maps 0..255 to about -1..1. Its activations are cut at 6, so its first layers lose much of
+        # a picture that is normalised the usual, wider way.
+        NetworkConfig(
+            "default",
+            "lite",
+            width=64,
+            input_size=256,
+            detection_threshold=0.1,
+            mean=(127 / 255,) * 3,
+            std=(128 / 255,) * 3,
+        ),
         NetworkConfig("w32-512", "hrnet", width=32, input_size=512, detection_threshold=0.12),
         NetworkConfig("w48-640", "hrnet", width=48, input_size=640, detection_threshold=0.1),
         NetworkConfig(

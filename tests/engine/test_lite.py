@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from engine.checkpoint import ModelMetadata
 from engine.lite import EfficientNetLite0, InvertedResidual, position
 from engine.network import PRESETS, build_network
 from engine.training.cpu import speed_up_depthwise
@@ -79,6 +80,13 @@ def test_imagenet_weights_fill_the_whole_trunk():
     image = torch.rand(1, 3, 224, 224)
     deep = network.eval().trunk(image)[-1]
     assert torch.isfinite(deep).all() and 0.05 < deep.std() < 20
+
+
+def test_pictures_are_normalised_as_efficientnet_lite_was_trained():
+    metadata = ModelMetadata.of(PRESETS["default"])
+    grey, white = ((value / 255 - metadata.mean[0]) / metadata.std[0] for value in (127, 255))
+    assert grey == pytest.approx(0) and white == pytest.approx(1)
+    assert ModelMetadata.of(PRESETS["w32-512"]).mean == (0.485, 0.456, 0.406)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(5, 1), (3, 2), (5, 2), (9, 1)])
