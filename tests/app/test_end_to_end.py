@@ -8,7 +8,6 @@ import pytest
 
 from app.cli import main
 from engine.checkpoint import ModelMetadata, save_weights
-from engine.models import bundled_models
 from engine.network import PRESETS, build_network
 
 pytestmark = pytest.mark.slow
@@ -26,7 +25,6 @@ def test_demo_runs_through_a_network_of_its_own(tools, tmp_path, monkeypatch, ca
     assert len(tools.video_frames(tmp_path / "out.mp4")) == 3
 
 
-@pytest.mark.skipif("default" not in bundled_models(), reason="no model is bundled yet")
 def test_bundled_model_finds_people_in_the_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["process", "demo:?seconds=0.5", "--json"]) == 0
