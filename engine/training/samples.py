@@ -29,7 +29,7 @@ class Mixture:
     size: side of the square picture in pixels. mosaic, synthetic: the parts of all pictures that are mosaics or
     synthetic people; the rest are single photos. source_weights: how often photos of a source are drawn against those
     of the other sources (1 if not named). max_people: more people than that in one picture get no tag loss.
-    sigma: standard deviation of the Gaussians in map pixels.
+    sigma: standard deviation of the Gaussians in map pixels. synthetic_people: least and most of them in one picture.
     """
 
     size: int = 256
@@ -38,12 +38,17 @@ class Mixture:
     source_weights: dict[str, float] = field(default_factory=dict)
     max_people: int = 30
     sigma: float = 2.0
+    synthetic_people: tuple[int, int] = (1, 6)
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 64:
             raise SwahrError(f"mixture.size is {self.size}; the network needs a multiple of 64.")
         if min(self.mosaic, self.synthetic) < 0 or self.mosaic + self.synthetic > 1:
             raise SwahrError(f"mixture.mosaic {self.mosaic} and .synthetic {self.synthetic} are not two parts of 1.")
+        if not 0 <= self.synthetic_people[0] <= self.synthetic_people[1]:
+            raise SwahrError(
+                f"mixture.synthetic_people is {list(self.synthetic_people)}; give the least, then the most, from 0 on."
+            )
 
 
 class TrainingSamples(Dataset):
@@ -111,7 +116,7 @@ class TrainingSamples(Dataset):
             matrix, flipped = random_affine(rng, (photo.image.shape[1], photo.image.shape[0]), window, ranges)
             place(photo, matrix, flipped, window, canvas, mask, self.skeleton)
             background = canvas
-        frame = random_frame(rng, size, size, people=(1, 6), size_range=(40, 1.4 * size), background=background)
+        frame = random_frame(rng, size, size, self.mixture.synthetic_people, (40, 1.4 * size), background)
         return frame.image, np.ones((size, size), np.uint8), frame.keypoints
 
     def _tensors(self, image: np.ndarray, mask: np.ndarray, keypoints: np.ndarray) -> dict[str, Tensor]:

@@ -19,14 +19,14 @@ from torch.utils.data import DataLoader
 from engine.checkpoint import ModelMetadata, load_weights, save_weights
 from engine.errors import SwahrError
 from engine.estimator import PoseEstimator
-from engine.lite import LiteNetwork
 from engine.network import build_network, preset_config
+from engine.slim import SlimNetwork
 from engine.training.average import rising_average
 from engine.training.coco import CocoPhotos
 from engine.training.cpu import keep_memory, speed_up_depthwise
 from engine.training.evaluation import evaluate, require_coco_eval
 from engine.training.objective import total_loss
-from engine.training.pretrained import load_efficientnet_lite0
+from engine.training.pretrained import load_movenet
 from engine.training.recipe import Recipe, first_difference, load_recipe
 from engine.training.samples import TrainingSamples
 
@@ -226,13 +226,13 @@ def train(
 def _initial_network(recipe: Recipe) -> nn.Module:
     initial = recipe.model.initial
     network = build_network(recipe.model.preset)
-    if initial == "efficientnet-lite0":
-        if not isinstance(network, LiteNetwork):
+    if initial.endswith(".json"):
+        if not isinstance(network, SlimNetwork):
             raise SwahrError(
                 f"model.initial is '{initial}', but the preset {recipe.model.preset} has another trunk; "
                 "leave it empty or name a weights file."
             )
-        load_efficientnet_lite0(network)
+        load_movenet(network, Path(initial))
     elif initial:
         network = load_weights(network, initial)
     return network

