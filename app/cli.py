@@ -207,6 +207,29 @@ def _numbers(text: str) -> list[float]:
         raise SwahrError(f"--scales {text} is no list of numbers; write it as 0.5,1,1.5.") from None
 
 
+def _whole_numbers(option: str, text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise SwahrError(f"{option} {text} is no list of whole numbers; write it as 1,10,30.") from None
+
+
+@app.command()
+def bench(
+    what: Annotated[str, typer.Argument(help="grouping: from the network's maps to people.")],
+    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "0,1,10,30",
+    sizes: Annotated[str, typer.Option(help="Sides of the network's input in pixels, with commas.")] = "512",
+    repeats: Annotated[int, typer.Option(min=3, help="Runs of each path; of the slow reference a twentieth.")] = 100,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Measure how long things take on this machine, each beside what it is compared with."""
+    from app.bench import bench_grouping
+
+    if what != "grouping":
+        raise SwahrError(f"There is nothing to measure by the name {what!r}; say grouping.")
+    bench_grouping(_whole_numbers("--people", people), _whole_numbers("--sizes", sizes), repeats, json_path)
+
+
 @app.command()
 def models() -> None:
     """List the models and presets there are."""

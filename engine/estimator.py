@@ -6,7 +6,7 @@ Letters: N images, P people, K keypoints, H W pixels of a source image, h w pixe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,12 +22,10 @@ from engine.errors import SwahrError
 from engine.geometry import SIZE_STEP, Resize
 from engine.models import find_model
 from engine.network import NetworkConfig
-from grouping import SKELETONS, GroupingOptions, People, group
+from grouping import SKELETONS, GroupingOptions, People, group, group_outputs
+from grouping.sigmas import sigmas_of
 
 PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
-BASE_SIGMA = 2.0  # pixels of the map a Gaussian is drawn on (section 3.1)
-FINE_STRIDE = 2  # input pixels a pixel of the 1/2 map, whose alphas are read
-LEAST_SCALE, GREATEST_SCALE = 0.25, 4.0  # beyond these, s is an accident of the branch and no size
 LEAST_SIDE = 8
 GREATEST_ASPECT = 20
 INPUT_SIZES = range(64, 4097)
@@ -129,13 +127,16 @@ class PoseEstimator:
         scale branch.
         Raises SwahrError for an image of another type or shape.
         """
-        return self.detailed(image)[0]
+        _check_image(image)
+        (outputs,) = self._outputs([image])
+        return self._people(outputs, self._resize(image, 1.0))
 
     def detailed(self, image: NDArray[np.uint8]) -> tuple[People, Maps]:
         """The people in an image, as `__call__` gives them, and the maps they were read from."""
         _check_image(image)
-        (maps,) = self._maps([image])
-        return self._people(maps), maps
+        (outputs,) = self._outputs([image])
+        resize = self._resize(image, 1.0)
+        return self._people(outputs, resize), self._maps(outputs, resize)
 
     def batch(self, images: Sequence[NDArray[np.uint8]]) -> list[People]:
         """The people in each of a list of images of any sizes, as `__call__` gives them.
@@ -150,32 +151,33 @@ class PoseEstimator:
         for indices in by_size.values():
             for start in range(0, len(indices), self._images_per_run):
                 run = indices[start : start + self._images_per_run]
-                for index, maps in zip(run, self._maps([images[index] for index in run]), strict=True):
-                    people[index] = self._people(maps)
+                for index, outputs in zip(run, self._outputs([images[index] for index in run]), strict=True):
+                    people[index] = self._people(outputs, self._resize(images[index], 1.0))
         return [people[index] for index in range(len(images))]
 
     def _resize(self, image: NDArray[np.uint8], scale: float) -> Resize:
         height, width = image.shape[:2]
         return Resize.fit((width, height), self.size, scale, min(self.scales))
 
-    def _maps(self, images: Sequence[NDArray[np.uint8]]) -> Iterator[Maps]:
-        """The aggregated maps of images that share one input size, one image at a time: they are large."""
+    def _outputs(self, images: Sequence[NDArray[np.uint8]]) -> Iterator[dict[float, Outputs]]:
+        """By scale, what the network says of each of some images that share one input size."""
         outputs = {scale: self._run(images, scale) for scale in self.scales}
-        for index, image in enumerate(images):
+        for index in range(len(images)):
             # The mirror images follow the images, so the passes of one image lie a batch apart.
-            own: dict[float, Outputs] = {
+            yield {
                 scale: (coarse[index :: len(images)], fine[index :: len(images)])
                 for scale, (coarse, fine) in outputs.items()
             }
-            resize = self._resize(image, 1.0)
-            with torch.inference_mode():
-                heatmaps, tags, alphas = aggregate(own, resize.size, self.skeleton.flip_indices)
-            yield Maps(
-                heatmaps.cpu().numpy(),
-                tags.cpu().numpy(),
-                alphas.cpu().numpy() if self._has_scale_branch else None,
-                self._to_source(resize),
-            )
+
+    def _maps(self, outputs: Mapping[float, Outputs], resize: Resize) -> Maps:
+        with torch.inference_mode():
+            heatmaps, tags, alphas = aggregate(outputs, resize.size, self.skeleton.flip_indices)
+        return Maps(
+            heatmaps.cpu().numpy(),
+            tags.cpu().numpy(),
+            alphas.cpu().numpy() if self._has_scale_branch else None,
+            self._to_source(resize),
+        )
 
     def _run(self, images: Sequence[NDArray[np.uint8]], scale: float) -> Outputs:
         """The outputs at one scale: [F * N, 3K, h/4, w/4] and [F * N, 2K, h/2, w/2], F = 2 with flip."""
@@ -191,8 +193,13 @@ class PoseEstimator:
             self._compiled[shape] = backends.compile(self._network, shape, self._device, self.backend)
         return self._compiled[shape]
 
-    def _people(self, maps: Maps) -> People:
+    def _people(self, outputs: Mapping[float, Outputs], resize: Resize) -> People:
         try:
+            if len(outputs) == 1:
+                coarse, fine = (maps.cpu().numpy() for maps in outputs[1.0])
+                to_source = self._to_source(resize)
+                return group_outputs(coarse, fine, to_source, self.options, self.skeleton, self._has_scale_branch)
+            maps = self._maps(outputs, resize)  # several scales are averaged where they all fit: at the input's size
             people = group(maps.heatmaps, maps.tags, self.options, self.skeleton)
         except ValueError as error:  # the shapes are right by construction
             raise SwahrError(
@@ -200,7 +207,7 @@ class PoseEstimator:
                 f"{self.precision}; its weights are damaged or do not suit this precision."
             ) from error
         if maps.alphas is not None:
-            people = replace(people, sigmas=_sigmas(people, maps.alphas))
+            people = replace(people, sigmas=sigmas_of(people.values_at(maps.alphas), people.found))
         return people.transformed(maps.to_source)
 
     def _to_source(self, resize: Resize) -> NDArray[np.float64]:
@@ -209,17 +216,6 @@ class PoseEstimator:
         # Beside its mirror image an offset in x cancels, for there it points the other way.
         shift = np.array([[1, 0, 0 if self.flip else offset], [0, 1, offset], [0, 0, 1]])
         return resize.inverse @ shift
-
-
-def scales_of(alphas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scales s = 1/(1 + α) of alphas of any shape, kept within 1/4 and 4."""
-    return 1 / (1 + alphas.clip(1 / GREATEST_SCALE - 1, 1 / LEAST_SCALE - 1))
-
-
-def _sigmas(people: People, alphas: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far off each keypoint may be, in map pixels [P, K], 0 where a keypoint was not found."""
-    scales = scales_of(people.values_at(alphas))
-    return np.where(people.found, BASE_SIGMA * FINE_STRIDE * np.sqrt(scales), 0)
 
 
 def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[nn.Module, ModelMetadata]:

@@ -1,6 +1,6 @@
 """From the network's maps to people: skeletons, candidates, tag matching, refinement."""
 
-from .group import group, warm_up
+from .group import group, group_outputs, warm_up
 from .options import GroupingOptions
 from .people import People
 from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
@@ -13,5 +13,6 @@ __all__ = [
     "People",
     "Skeleton",
     "group",
+    "group_outputs",
     "warm_up",
 ]

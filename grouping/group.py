@@ -1,23 +1,31 @@
 """Heatmaps and tags become people.
 
-Letters: K keypoints, h w map pixels, M candidates a keypoint (at most), T tags a keypoint, P people.
+Letters: K keypoints, h w map pixels, M candidates a keypoint (at most), T tags a keypoint, P people, F passes (1, or 2:
+the image and its mirror image).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
+from .halves import average, side_by_side
+from .interpolation import value_at
 from .matching import match_candidates
 from .options import GroupingOptions
 from .peaks import find_peaks
 from .people import People
-from .refine import fill_missing_keypoints, place_keypoints
+from .refine import fill_missing_keypoints, mean_tags, place_keypoints
+from .sigmas import read_alphas, sigmas_of
 from .skeleton import COCO17, Skeleton
-from .tiles import tile_maxima
+from .tiles import tile_counts, tile_maxima, tile_tag_ranges
+from .workers import share_out
 
 _DEFAULTS = GroupingOptions()
+_LAYOUT = ("C_CONTIGUOUS", "WRITEABLE", "ALIGNED")  # Numba would compile anew, for seconds, for others
 
 
 def group(
@@ -39,39 +47,173 @@ def group(
 
     Raises ValueError if the shapes do not fit the skeleton and each other, or a value is NaN or infinite.
     """
-    heatmaps, tags = _checked(heatmaps, tags, skeleton)
+    heatmaps, tags = _float32(heatmaps), _float32(tags)
+    _check_shapes(heatmaps, tags, skeleton)
     if heatmaps.size == 0:
         return People.empty(skeleton)
-    maxima = tile_maxima(heatmaps)
-    limit = min(options.max_people, heatmaps[0].size)
-    counts, pixels, values = find_peaks(heatmaps, maxima, options.detection_threshold, options.nms_kernel, limit)
-    candidate_tags = tags[np.arange(len(tags))[:, None], pixels[..., 1], pixels[..., 0]]  # [K, M, T]
-    order = np.array(skeleton.grouping_order, np.int64)
-    people = match_candidates(counts, values, candidate_tags, order, options.tag_threshold, options.max_people)
-    keypoints = place_keypoints(heatmaps, people, pixels, values, options.adjust)
-    scores = keypoints[:, :, 2].mean(axis=1)
-    if len(people) > options.max_people:
-        kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
-        people, keypoints, scores = people[kept], keypoints[kept], scores[kept]
-    if options.refine:
-        fill_missing_keypoints(heatmaps, tags, maxima, people, candidate_tags, keypoints)
-    return People(keypoints, scores, skeleton=skeleton)
+    nothing = np.empty((0, 0, 0, 0), np.float32)
+    scene = _Scene.of(heatmaps, 0, tags, 0, options)
+    scene.scan(nothing, nothing, _flip_indices(skeleton))
+    if not scene.finite.all():
+        _name_what_is_not_finite(("keypoint", "y", "x"), heatmaps=heatmaps, tags=tags)
+    return _people(scene, options, skeleton)
+
+
+def group_outputs(
+    coarse: ArrayLike,
+    fine: ArrayLike,
+    to_source: ArrayLike,
+    options: GroupingOptions = _DEFAULTS,
+    skeleton: Skeleton = COCO17,
+    scale_branch: bool = True,
+) -> People:
+    """The people in one image, straight from what the network said of it: `group` without its full-size maps.
+
+    coarse: [F, K alphas | K heatmaps | K tags, h/4, w/4] and fine: [F, K alphas | K heatmaps, h/2, w/2], for a
+    network input of h x w; with F = 2 the second is of the mirror image. Both heatmaps are averaged at 1/2 and
+    projected to the input (section 4.1, testing), only where somebody may be. to_source: [2, 3], from the input's
+    pixels to those of the people that are returned, with sigmas unless there is no scale branch.
+
+    Equals, up to rounding, `group` on the projected maps. Raises ValueError if the shapes do not fit the skeleton and
+    each other, or a value is NaN or infinite.
+    """
+    coarse, fine = np.asarray(coarse), np.asarray(fine)
+    keypoints = skeleton.num_keypoints
+    passes, height, width = _check_outputs(coarse, fine, keypoints)
+    coarse_heatmaps, raw_tags = (_float32(coarse[:, part * keypoints : (part + 1) * keypoints]) for part in (1, 2))
+    fine_heatmaps = _float32(fine[:, keypoints : 2 * keypoints])
+    flips = _flip_indices(skeleton)
+    tags = np.empty((keypoints, height // 2, width // 2, passes), np.float32)
+    side_by_side(0, keypoints, raw_tags, flips, tags)
+    scene = _Scene.of(np.empty((keypoints, height, width), np.float32), 1, tags, 2, options)
+    scene.scan(coarse_heatmaps, fine_heatmaps, flips)
+    if not scene.finite.all():
+        _name_what_is_not_finite(("image", "map", "y", "x"), coarse=coarse, fine=fine)
+    people = _people(scene, options, skeleton)
+    if scale_branch:
+        alphas = read_alphas(_float32(fine[:, :keypoints]), flips, people.keypoints)
+        people = replace(people, sigmas=sigmas_of(alphas, people.found))
+    return people.transformed(to_source)
 
 
 def warm_up() -> None:
     """Compile grouping ahead of the first image: some seconds once on a machine, much less afterwards."""
-    heatmaps = np.ones((COCO17.num_keypoints, 1, 1), np.float32)
+    keypoints = COCO17.num_keypoints
+    heatmaps = np.ones((keypoints, 1, 1), np.float32)
     group(heatmaps, heatmaps[..., None])
+    group_outputs(np.ones((1, 3 * keypoints, 1, 1)), np.ones((1, 2 * keypoints, 2, 2)), np.eye(2, 3))
 
 
-def _checked(
-    heatmaps: ArrayLike, tags: ArrayLike, skeleton: Skeleton
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    # Numba would compile anew, for seconds, for arrays that are read-only or not contiguous.
-    layout = ("C_CONTIGUOUS", "WRITEABLE", "ALIGNED")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is reported below
-        heatmaps = np.require(heatmaps, np.float32, layout)
-        tags = np.require(tags, np.float32, layout)
+@dataclass(eq=False)
+class _Scene:
+    """One image's maps and what scanning them found, keypoint by keypoint, into arrays that threads share."""
+
+    heatmaps: NDArray[np.float32]  # [K, h, w] as stored
+    doublings: int
+    tags: NDArray[np.float32]  # [K, h, w, T] as stored
+    tag_doublings: int
+    threshold: float
+    kernel: int
+    maxima: NDArray[np.float32]  # [K, tile rows, tile columns], as are lowest and highest [.., T]
+    lowest: NDArray[np.float32]
+    highest: NDArray[np.float32]
+    counts: NDArray[np.int64]  # [K]
+    pixels: NDArray[np.int32]  # [K, M, 2]
+    values: NDArray[np.float32]  # [K, M]
+    candidate_tags: NDArray[np.float32]  # [K, M, T]
+    finite: NDArray[np.bool_]  # [K]
+
+    @classmethod
+    def of(
+        cls,
+        heatmaps: NDArray[np.float32],
+        doublings: int,
+        tags: NDArray[np.float32],
+        tag_doublings: int,
+        options: GroupingOptions,
+    ) -> _Scene:
+        keypoints, height, width = heatmaps.shape
+        num_tags = tags.shape[3]
+        rows, columns = tile_counts(height << doublings, width << doublings)
+        limit = min(options.max_people, (height << doublings) * (width << doublings))
+        return cls(
+            heatmaps,
+            doublings,
+            tags,
+            tag_doublings,
+            float(options.detection_threshold),
+            int(options.nms_kernel),
+            np.empty((keypoints, rows, columns), np.float32),
+            np.empty((keypoints, rows, columns, num_tags), np.float32),
+            np.empty((keypoints, rows, columns, num_tags), np.float32),
+            np.zeros(keypoints, np.int64),
+            np.zeros((keypoints, limit, 2), np.int32),
+            np.zeros((keypoints, limit), np.float32),
+            np.zeros((keypoints, limit, num_tags), np.float32),
+            np.zeros(keypoints, np.bool_),
+        )
+
+    def scan(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], flip_indices: NDArray[np.int64]) -> None:
+        """Find the candidates; where `fine` is not empty, the heatmaps are first averaged from it and `coarse`."""
+        share_out(
+            _scan, len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
+            self.tag_doublings, self.threshold, self.kernel, self.maxima, self.lowest, self.highest, self.counts,
+            self.pixels, self.values, self.candidate_tags, self.finite,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _scan(
+    first, last, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
+    lowest, highest, counts, pixels, values, candidate_tags, finite,
+):  # fmt: skip
+    """Everything that is done keypoint by keypoint before matching, while a keypoint's maps are in the cache."""
+    for keypoint in range(first, last):
+        if fine.size:
+            average(coarse, fine, keypoint, flip_indices[keypoint], heatmaps[keypoint])
+        finite[keypoint] = tile_maxima(heatmaps[keypoint], doublings, maxima[keypoint])
+        finite[keypoint] &= tile_tag_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
+        if not finite[keypoint]:
+            continue
+        counts[keypoint] = find_peaks(
+            heatmaps[keypoint], doublings, maxima[keypoint], threshold, kernel, pixels[keypoint], values[keypoint]
+        )
+        for candidate in range(counts[keypoint]):
+            x, y = pixels[keypoint, candidate]
+            for index in range(tags.shape[3]):
+                tag = value_at(tags[keypoint, :, :, index], x, y, tag_doublings)
+                candidate_tags[keypoint, candidate, index] = tag
+
+
+def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> People:
+    order = np.array(skeleton.grouping_order, np.int64)
+    people = match_candidates(
+        scene.counts, scene.values, scene.candidate_tags, order, options.tag_threshold, options.max_people
+    )
+    keypoints = place_keypoints(scene.heatmaps, scene.doublings, people, scene.pixels, scene.values, options.adjust)
+    scores = keypoints[:, :, 2].mean(axis=1)
+    if len(people) > options.max_people:
+        kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
+        people, keypoints, scores = people[kept], keypoints[kept], scores[kept]
+    if options.refine and (people < 0).any():
+        means = mean_tags(people, scene.candidate_tags)
+        share_out(
+            fill_missing_keypoints, len(scene.heatmaps), scene.heatmaps, scene.doublings, scene.maxima, scene.tags,
+            scene.tag_doublings, scene.lowest, scene.highest, people, means, keypoints,
+        )  # fmt: skip
+    return People(keypoints, scores, skeleton=skeleton)
+
+
+def _flip_indices(skeleton: Skeleton) -> NDArray[np.int64]:
+    return np.array(skeleton.flip_indices, np.int64)
+
+
+def _float32(values: ArrayLike) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite and is reported later
+        return np.require(values, np.float32, _LAYOUT)
+
+
+def _check_shapes(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], skeleton: Skeleton) -> None:
     if heatmaps.ndim != 3 or len(heatmaps) != skeleton.num_keypoints:
         raise ValueError(
             f"heatmaps have shape {list(heatmaps.shape)}, expected [{skeleton.num_keypoints}, h, w] "
@@ -83,24 +225,25 @@ def _checked(
             f"tags have shape {list(tags.shape)}, expected [{keypoints}, {height}, {width}, T] "
             "with T of at least 1, to go with the heatmaps"
         )
-    for name, maps in (("heatmaps", heatmaps), ("tags", tags)):
-        if not _all_finite(maps.reshape(-1).view(np.uint32)):
-            place = np.argwhere(~np.isfinite(maps))[0]
-            raise ValueError(
-                f"{name} hold {maps[tuple(place)]} at keypoint {place[0]}, x {place[2]}, y {place[1]}; "
-                "every value must be a finite number"
-            )
-    return heatmaps, tags
 
 
-@njit(cache=True, nogil=True)
-def _all_finite(bits: NDArray[np.uint32]) -> bool:
-    """Whether all of these float32 bit patterns are finite numbers.
+def _check_outputs(coarse: NDArray, fine: NDArray, keypoints: int) -> tuple[int, int, int]:
+    """Passes, height and width of `fine`."""
+    if fine.ndim != 4 or fine.shape[0] not in (1, 2) or fine.shape[1] != 2 * keypoints or 0 in fine.shape:
+        raise ValueError(f"fine has shape {list(fine.shape)}, expected [1 or 2, {2 * keypoints}, h/2, w/2]")
+    passes, _, height, width = fine.shape
+    if coarse.shape != (passes, 3 * keypoints, height // 2, width // 2) or height % 2 or width % 2:
+        raise ValueError(
+            f"coarse has shape {list(coarse.shape)} beside fine {list(fine.shape)}, expected half as high and wide, "
+            f"with {3 * keypoints} maps"
+        )
+    return passes, height, width
 
-    Their exponent is then below the highest one. Whole numbers can be compared many at a time, which makes
-    this several times faster than numpy's isfinite.
-    """
-    highest = np.uint32(0)
-    for value in bits:
-        highest = max(highest, np.uint32(value & np.uint32(0x7FFFFFFF)))
-    return highest < np.uint32(0x7F800000)
+
+def _name_what_is_not_finite(axes: tuple[str, ...], **arrays: NDArray) -> None:
+    for name, maps in arrays.items():
+        if not np.isfinite(maps).all():
+            place = np.argwhere(~np.isfinite(maps))[0].tolist()
+            words = ", ".join(f"{axis} {index}" for axis, index in sorted(zip(axes, place, strict=False)))
+            raise ValueError(f"{name} hold {maps[tuple(place)]} at {words}; every value must be a finite number")
+    raise ValueError("the heatmaps are too large to be averaged; every value must be a finite number")

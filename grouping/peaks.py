@@ -1,6 +1,6 @@
 """Candidates: the highest local maxima of each keypoint's heatmap.
 
-Letters: K keypoints, h w map pixels.
+Letters: h w map pixels stored, M candidates a keypoint (at most).
 """
 
 from __future__ import annotations
@@ -9,51 +9,61 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .tiles import TILE
+from .interpolation import double_into
+from .tiles import TILE, tile_pixels
 
 
 @njit(cache=True, nogil=True)
 def find_peaks(
-    heatmaps: NDArray[np.float32],
+    heatmap: NDArray[np.float32],
+    doublings: int,
     maxima: NDArray[np.float32],
     threshold: float,
     kernel: int,
-    limit: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
-    """The candidates of each keypoint: local maxima above the threshold, the highest ``limit`` of them.
+    pixels: NDArray[np.int32],
+    values: NDArray[np.float32],
+) -> int:
+    """The candidates of one keypoint: local maxima of its heatmap [h, w] above the threshold, the M highest of them.
 
-    A pixel is a local maximum when nothing in the kernel x kernel window around it is higher, so equal
-    neighbours all stay; the window ends at the map's border. maxima comes from ``tile_maxima``. Returns the
-    number of candidates [K], their pixels [K, limit, 2] as x, y and their values [K, limit], highest first,
-    equal ones in reading order.
+    A pixel is a local maximum when nothing in the kernel x kernel window around it is higher, so equal neighbours all
+    stay; the window ends at the map's border. The heatmap is doubled `doublings` times, 0 or 1; maxima comes from
+    ``tile_maxima``. Writes pixels [M, 2] as x, y and values [M], highest first, equal ones in reading order, and
+    returns how many there are.
     """
-    num_keypoints, height, width = heatmaps.shape
-    counts = np.zeros(num_keypoints, np.int64)
-    pixels = np.zeros((num_keypoints, limit, 2), np.int32)
-    values = np.zeros((num_keypoints, limit), np.float32)
-    for keypoint in range(num_keypoints):
-        heatmap = heatmaps[keypoint]
-        count = 0
-        for row in range(maxima.shape[1]):
-            for column in range(maxima.shape[2]):
-                if maxima[keypoint, row, column] <= threshold:
-                    continue
-                for y in range(row * TILE, min((row + 1) * TILE, height)):
-                    for x in range(column * TILE, min((column + 1) * TILE, width)):
-                        value = heatmap[y, x]
-                        if value > threshold and _is_peak(heatmap, x, y, kernel // 2):
-                            count = _insert(pixels[keypoint], values[keypoint], count, x, y, value)
-        counts[keypoint] = count
-    return counts, pixels, values
+    height, width = heatmap.shape[0] << doublings, heatmap.shape[1] << doublings
+    reach = kernel // 2
+    # Values between pixels can exceed both by a rounding error, so what is doubled is looked into a little sooner.
+    least = threshold - 1e-5 * abs(threshold) if doublings else threshold
+    room = np.empty((TILE + 2 * reach, TILE + 2 * reach) if doublings else (0, 0), np.float32)
+    count = 0
+    for row in range(maxima.shape[0]):
+        for column in range(maxima.shape[1]):
+            if maxima[row, column] <= least:
+                continue
+            top, bottom = tile_pixels(row, height)
+            left, right = tile_pixels(column, width)
+            if doublings:
+                x0, y0 = max(left - reach, 0), max(top - reach, 0)
+                block = room[: min(bottom + reach, height) - y0, : min(right + reach, width) - x0]
+                double_into(heatmap, x0, y0, block)
+            else:
+                x0, y0 = 0, 0
+                block = heatmap
+            for y in range(top, bottom):
+                for x in range(left, right):
+                    value = block[y - y0, x - x0]
+                    if value > threshold and _is_peak(block, x - x0, y - y0, reach):
+                        count = _insert(pixels, values, count, x, y, value)
+    return count
 
 
 @njit(cache=True, nogil=True)
-def _is_peak(heatmap: NDArray[np.float32], x: int, y: int, reach: int) -> bool:
-    height, width = heatmap.shape
-    value = heatmap[y, x]
+def _is_peak(block: NDArray[np.float32], x: int, y: int, reach: int) -> bool:
+    height, width = block.shape
+    value = block[y, x]
     for other_y in range(max(y - reach, 0), min(y + reach + 1, height)):
         for other_x in range(max(x - reach, 0), min(x + reach + 1, width)):
-            if heatmap[other_y, other_x] > value:
+            if block[other_y, other_x] > value:
                 return False
     return True
 

@@ -1,6 +1,6 @@
 """The places of keypoints: a quarter of a pixel for those found, a second look for those missing.
 
-Letters: K keypoints, h w map pixels, M candidates a keypoint (at most), T tags a keypoint, P people.
+Letters: K keypoints, h w map pixels stored, M candidates a keypoint (at most), T tags a keypoint, P people.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .tiles import TILE, tile_tag_ranges
+from .interpolation import double_into, value_at
+from .tiles import TILE, tile_pixels
+
+_SLACK = np.float32(1e-6)  # by how much, relatively, interpolation may leave the range of what lies around
 
 
 @njit(cache=True, nogil=True)
 def place_keypoints(
     heatmaps: NDArray[np.float32],
+    doublings: int,
     people: NDArray[np.int64],
     pixels: NDArray[np.int32],
     values: NDArray[np.float32],
@@ -22,8 +26,8 @@ def place_keypoints(
 ) -> NDArray[np.float32]:
     """The people's keypoints from their candidates, float32 [P, K, 3]: x, y, value; zeros where missing.
 
-    heatmaps: [K, h, w], people: [P, K] candidates or -1, pixels: [K, M, 2], values: [K, M]. Without adjust,
-    x and y are the bare pixel indices.
+    heatmaps: [K, h, w], doubled `doublings` times; people: [P, K] candidates or -1, pixels: [K, M, 2], values: [K, M].
+    Without adjust, x and y are the bare pixel indices.
     """
     num_people, num_keypoints = people.shape
     keypoints = np.zeros((num_people, num_keypoints, 3), np.float32)
@@ -35,7 +39,7 @@ def place_keypoints(
             x, y = pixels[keypoint, candidate]
             place = keypoints[person, keypoint]
             if adjust:
-                _place(heatmaps[keypoint], x, y, place)
+                _place(heatmaps[keypoint], doublings, x, y, place)
             else:
                 place[0] = x
                 place[1] = y
@@ -44,101 +48,115 @@ def place_keypoints(
 
 
 @njit(cache=True, nogil=True)
-def _place(heatmap: NDArray[np.float32], x: int, y: int, place: NDArray[np.float32]) -> None:
+def _place(heatmap: NDArray[np.float32], doublings: int, x: int, y: int, place: NDArray[np.float32]) -> None:
     """Write the centre of a pixel, a quarter pixel off toward the higher neighbour, left and up if equal.
 
     At the map's border the pixel stands in for its missing neighbour.
     """
-    height, width = heatmap.shape
-    right = heatmap[y, min(x + 1, width - 1)] > heatmap[y, max(x - 1, 0)]
-    down = heatmap[min(y + 1, height - 1), x] > heatmap[max(y - 1, 0), x]
+    last_x, last_y = (heatmap.shape[1] << doublings) - 1, (heatmap.shape[0] << doublings) - 1
+    right = value_at(heatmap, min(x + 1, last_x), y, doublings) > value_at(heatmap, max(x - 1, 0), y, doublings)
+    down = value_at(heatmap, x, min(y + 1, last_y), doublings) > value_at(heatmap, x, max(y - 1, 0), doublings)
     place[0] = x + (0.75 if right else 0.25)
     place[1] = y + (0.75 if down else 0.25)
 
 
 @njit(cache=True, nogil=True)
+def mean_tags(people: NDArray[np.int64], tags: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each person's mean tag, float32 [P, T]; people: [P, K] candidates or -1, tags: [K, M, T] of the candidates."""
+    means = np.empty((len(people), tags.shape[2]), np.float32)
+    for person in range(len(people)):
+        total = np.zeros(tags.shape[2])
+        members = 0
+        for keypoint, candidate in enumerate(people[person]):
+            if candidate >= 0:
+                total += tags[keypoint, candidate]
+                members += 1
+        means[person] = total / members
+    return means
+
+
+@njit(cache=True, nogil=True)
 def fill_missing_keypoints(
+    first: int,
+    last: int,
     heatmaps: NDArray[np.float32],
-    tagmaps: NDArray[np.float32],
+    doublings: int,
     maxima: NDArray[np.float32],
+    tagmaps: NDArray[np.float32],
+    tag_doublings: int,
+    lowest: NDArray[np.float32],
+    highest: NDArray[np.float32],
     people: NDArray[np.int64],
-    tags: NDArray[np.float32],
+    means: NDArray[np.float32],
     keypoints: NDArray[np.float32],
 ) -> None:
-    """Write each person's missing keypoints into keypoints [P, K, 3], where the maps hold them.
+    """Write what is missing of the keypoints `first` to `last` - 1 into keypoints [P, K, 3], where the maps hold it.
 
-    The place is the pixel with the highest heatmap value - round(distance of its tag to the person's mean
-    tag), the first in reading order; it is taken if its heatmap value is above 0, the same way placed as a
-    candidate. heatmaps: [K, h, w], tagmaps: [K, h, w, T], maxima from ``tile_maxima``, people: [P, K]
-    candidates or -1, tags: [K, M, T] of the candidates.
+    The place is the pixel with the highest heatmap value - round(distance of its tag to the person's mean tag), the
+    first in reading order; it is taken if its heatmap value is above 0, the same way placed as a candidate.
+    heatmaps: [K, h, w], tagmaps: [K, h, w, T], maxima, lowest and highest: [K, tile rows, tile columns] and
+    [.., T] from ``tiles``, people: [P, K] candidates or -1, means: [P, T].
     """
-    num_people, num_keypoints = people.shape
-    mean_tags = np.empty((num_people, tags.shape[2]), np.float32)
-    for person in range(num_people):
-        mean_tags[person] = _mean_tag(people[person], tags)
-    for keypoint in range(num_keypoints):
-        missing = np.nonzero(people[:, keypoint] < 0)[0]
-        if len(missing) == 0:
-            continue
-        heatmap = heatmaps[keypoint]
-        tagmap = tagmaps[keypoint]
-        lowest, highest = tile_tag_ranges(tagmap)
-        for person in missing:
-            bounds = _tile_bounds(maxima[keypoint], lowest, highest, mean_tags[person])
-            x, y = _best_pixel(heatmap, tagmap, bounds, mean_tags[person])
-            if heatmap[y, x] > 0:
-                _place(heatmap, x, y, keypoints[person, keypoint])
-                keypoints[person, keypoint, 2] = heatmap[y, x]
+    bounds = np.empty(maxima.shape[1:], np.float32)
+    room = np.empty((TILE, TILE) if doublings else (0, 0), np.float32)
+    for keypoint in range(first, last):
+        for person in range(len(people)):
+            if people[person, keypoint] >= 0:
+                continue
+            slack = _SLACK if doublings or tag_doublings else np.float32(0)
+            _bound_tiles(maxima[keypoint], lowest[keypoint], highest[keypoint], slack, means[person], bounds)
+            heatmap = heatmaps[keypoint]
+            x, y = _best_pixel(heatmap, doublings, tagmaps[keypoint], tag_doublings, bounds, means[person], room)
+            value = value_at(heatmap, x, y, doublings)
+            if value > 0:
+                _place(heatmap, doublings, x, y, keypoints[person, keypoint])
+                keypoints[person, keypoint, 2] = value
 
 
 @njit(cache=True, nogil=True)
-def _mean_tag(candidates: NDArray[np.int64], tags: NDArray[np.float32]) -> NDArray[np.float32]:
-    total = np.zeros(tags.shape[2])
-    members = 0
-    for keypoint, candidate in enumerate(candidates):
-        if candidate >= 0:
-            total += tags[keypoint, candidate]
-            members += 1
-    return (total / members).astype(np.float32)
-
-
-@njit(cache=True, nogil=True)
-def _tile_bounds(
+def _bound_tiles(
     maxima: NDArray[np.float32],
     lowest: NDArray[np.float32],
     highest: NDArray[np.float32],
+    slack: np.float32,
     mean_tag: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """What heatmap - round(tag distance) cannot exceed in each tile, float32 [tile rows, tile columns].
+    bounds: NDArray[np.float32],
+) -> None:
+    """Write what heatmap - round(tag distance) cannot exceed in each tile into bounds [tile rows, tile columns].
 
-    It is reached where the tile's highest heatmap value meets the tag in its range that is nearest to the
-    mean tag. Rounding to single precision keeps the order of values, so the bound holds exactly.
+    It is reached where the tile's highest heatmap value meets the tag in its range that is nearest to the mean tag.
+    Rounding to single precision keeps the order of values, so the bound holds exactly.
     """
-    bounds = np.empty_like(maxima)
-    nearest = np.empty_like(mean_tag)
     for row in range(maxima.shape[0]):
         for column in range(maxima.shape[1]):
+            squared = np.float32(0)
             for index in range(len(mean_tag)):
                 low = lowest[row, column, index]
                 high = highest[row, column, index]
-                nearest[index] = min(max(mean_tag[index], low), high)
-            bounds[row, column] = maxima[row, column] - _rounded_distance(nearest, mean_tag)
-    return bounds
+                low -= slack * abs(low)
+                high += slack * abs(high)
+                difference = min(max(mean_tag[index], low), high) - mean_tag[index]
+                squared += difference * difference
+            maximum = maxima[row, column]
+            bounds[row, column] = maximum + slack * abs(maximum) - np.rint(np.sqrt(squared))
 
 
 @njit(cache=True, nogil=True)
 def _best_pixel(
     heatmap: NDArray[np.float32],
+    doublings: int,
     tagmap: NDArray[np.float32],
+    tag_doublings: int,
     bounds: NDArray[np.float32],
     mean_tag: NDArray[np.float32],
+    room: NDArray[np.float32],
 ) -> tuple[int, int]:
     """x and y of the highest heatmap - round(tag distance), the first in reading order.
 
-    Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into, the
-    most promising one first.
+    Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into, the most
+    promising one first.
     """
-    height, width = heatmap.shape
+    height, width = heatmap.shape[0] << doublings, heatmap.shape[1] << doublings
     rows, columns = bounds.shape
     best = np.float32(-np.inf)
     best_x = best_y = 0
@@ -147,11 +165,21 @@ def _best_pixel(
         row, column = divmod(most_promising if step < 0 else step, columns)
         if step == most_promising or bounds[row, column] < best:
             continue
-        for y in range(row * TILE, min((row + 1) * TILE, height)):
-            for x in range(column * TILE, min((column + 1) * TILE, width)):
-                if heatmap[y, x] < best:  # the distance can only lower it
+        top, bottom = tile_pixels(row, height)
+        left, right = tile_pixels(column, width)
+        if doublings:
+            x0, y0 = left, top
+            block = room[: bottom - top, : right - left]
+            double_into(heatmap, x0, y0, block)
+        else:
+            x0, y0 = 0, 0
+            block = heatmap
+        for y in range(top, bottom):
+            for x in range(left, right):
+                heat = block[y - y0, x - x0]
+                if heat < best:  # the distance can only lower it
                     continue
-                value = heatmap[y, x] - _rounded_distance(tagmap[y, x], mean_tag)
+                value = heat - _rounded_distance(tagmap, tag_doublings, x, y, mean_tag)
                 if value > best or (value == best and (y < best_y or (y == best_y and x < best_x))):
                     best = value
                     best_x = x
@@ -160,10 +188,12 @@ def _best_pixel(
 
 
 @njit(cache=True, nogil=True)
-def _rounded_distance(tag: NDArray[np.float32], mean_tag: NDArray[np.float32]) -> np.float32:
+def _rounded_distance(
+    tagmap: NDArray[np.float32], doublings: int, x: int, y: int, mean_tag: NDArray[np.float32]
+) -> np.float32:
     # In single precision, as the maps are, and always in the same order: bounds and values must agree.
     squared = np.float32(0)
-    for index in range(len(tag)):
-        difference = tag[index] - mean_tag[index]
+    for index in range(len(mean_tag)):
+        difference = value_at(tagmap[:, :, index], x, y, doublings) - mean_tag[index]
         squared += difference * difference
     return np.rint(np.sqrt(squared))

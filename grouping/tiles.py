@@ -1,9 +1,9 @@
 """Bounds of maps over small tiles, by which whole tiles can be passed over.
 
-Letters: K keypoints, h w map pixels, T tags a keypoint. A map is cut into tiles of TILE x TILE pixels,
-smaller at the right and lower border; there are ceil(h / TILE) rows and ceil(w / TILE) columns of them. Most
-of a heatmap is background and tags change slowly, so neither the search for peaks nor the refinement needs
-to look into most tiles. Values must be finite: the loops become vector instructions that know no NaN.
+Letters: h w map pixels stored, T tags a keypoint. A map is cut into tiles of TILE x TILE pixels of its full size (see
+`interpolation`), smaller at the right and lower border. Most of a heatmap is background and tags change slowly, so
+neither the search for peaks nor the refinement needs to look into most tiles. Values must be finite: the loops become
+vector instructions that know no NaN. Both functions say whether they were.
 """
 
 from __future__ import annotations
@@ -16,54 +16,81 @@ from numpy.typing import NDArray
 TILE = 16
 
 
+def tile_counts(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of tiles of a map of this full size."""
+    return -(-height // TILE), -(-width // TILE)
+
+
 @njit(cache=True, nogil=True)
-def tile_maxima(heatmaps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The highest value in each tile of the heatmaps [K, h, w], float32 [K, tile rows, tile columns]."""
-    num_keypoints, height, width = heatmaps.shape
-    rows, columns = _tile_counts(height, width)
-    maxima = np.full((num_keypoints, rows, columns), -np.inf, np.float32)
+def tile_maxima(map_: NDArray[np.float32], doublings: int, maxima: NDArray[np.float32]) -> bool:
+    """Write what no value in each tile of a map [h, w] exceeds into `maxima` [tile rows, tile columns].
+
+    It is the highest value of a tile, or where the map is doubled the highest of the pixels that it lies between.
+    """
+    height, width = map_.shape
     band = np.empty(width, np.float32)
-    for keypoint in range(num_keypoints):
-        for row in range(rows):
-            band[:] = heatmaps[keypoint, row * TILE]
-            for y in range(row * TILE + 1, min((row + 1) * TILE, height)):
-                _raise_to(band, heatmaps[keypoint, y])
-            for x in range(width):
-                maxima[keypoint, row, x // TILE] = max(maxima[keypoint, row, x // TILE], band[x])
-    return maxima
+    finite = True
+    for row in range(maxima.shape[0]):
+        first, last = _stored(row, doublings, height)
+        band[:] = map_[first]
+        for y in range(first, last):
+            _raise_to(band, map_[y])
+            finite &= _all_finite(map_[y].view(np.uint32))
+        for column in range(maxima.shape[1]):
+            left, right = _stored(column, doublings, width)
+            highest = band[left]
+            for x in range(left, right):
+                highest = max(highest, band[x])
+            maxima[row, column] = highest
+    return finite
 
 
 @njit(cache=True, nogil=True)
-def tile_tag_ranges(tagmap: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The lowest and the highest tag in each tile of one keypoint's tags [h, w, T].
+def tile_tag_ranges(
+    tagmap: NDArray[np.float32], doublings: int, lowest: NDArray[np.float32], highest: NDArray[np.float32]
+) -> bool:
+    """Write bounds of the tags in each tile of one keypoint's tags [h, w, T].
 
-    Both are float32 [tile rows, tile columns, T].
+    `lowest` and `highest` are [tile rows, tile columns, T].
     """
     height, width, num_tags = tagmap.shape
-    rows, columns = _tile_counts(height, width)
-    lowest = np.full((rows, columns, num_tags), np.inf, np.float32)
-    highest = np.full((rows, columns, num_tags), -np.inf, np.float32)
     lines = tagmap.reshape(height, width * num_tags)
     low_band = np.empty(width * num_tags, np.float32)
     high_band = np.empty(width * num_tags, np.float32)
-    for row in range(rows):
-        low_band[:] = lines[row * TILE]
-        high_band[:] = lines[row * TILE]
-        for y in range(row * TILE + 1, min((row + 1) * TILE, height)):
+    finite = True
+    for row in range(lowest.shape[0]):
+        first, last = _stored(row, doublings, height)
+        low_band[:] = lines[first]
+        high_band[:] = lines[first]
+        for y in range(first, last):
             _lower_to(low_band, lines[y])
             _raise_to(high_band, lines[y])
-        for x in range(width):
+            finite &= _all_finite(lines[y].view(np.uint32))
+        for column in range(lowest.shape[1]):
+            left, right = _stored(column, doublings, width)
             for index in range(num_tags):
-                low = lowest[row, x // TILE, index]
-                high = highest[row, x // TILE, index]
-                lowest[row, x // TILE, index] = min(low, low_band[x * num_tags + index])
-                highest[row, x // TILE, index] = max(high, high_band[x * num_tags + index])
-    return lowest, highest
+                low = low_band[left * num_tags + index]
+                high = high_band[left * num_tags + index]
+                for x in range(left, right):
+                    low = min(low, low_band[x * num_tags + index])
+                    high = max(high, high_band[x * num_tags + index])
+                lowest[row, column, index] = low
+                highest[row, column, index] = high
+    return finite
 
 
 @njit(cache=True, nogil=True)
-def _tile_counts(height: int, width: int) -> tuple[int, int]:
-    return (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
+def tile_pixels(tile: int, length: int) -> tuple[int, int]:
+    """First and last + 1 pixel of a tile along a side of `length` pixels of full size."""
+    return tile * TILE, min((tile + 1) * TILE, length)
+
+
+@njit(cache=True, nogil=True)
+def _stored(tile: int, doublings: int, length: int) -> tuple[int, int]:
+    """First and last + 1 of the `length` stored pixels that a tile's values are made of."""
+    size = TILE >> doublings
+    margin = 1 if doublings else 0
+    return max(tile * size - margin, 0), min((tile + 1) * size + margin, length)
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
@@ -76,3 +103,16 @@ def _raise_to(band: NDArray[np.float32], line: NDArray[np.float32]) -> None:
 def _lower_to(band: NDArray[np.float32], line: NDArray[np.float32]) -> None:
     for index in range(len(band)):
         band[index] = min(band[index], line[index])
+
+
+@njit(cache=True, nogil=True)
+def _all_finite(bits: NDArray[np.uint32]) -> bool:
+    """Whether all of these float32 bit patterns are finite numbers.
+
+    Their exponent is then below the highest one. Whole numbers can be compared many at a time, which makes this several
+    times faster than numpy's isfinite.
+    """
+    highest = np.uint32(0)
+    for value in bits:
+        highest = max(highest, np.uint32(value & np.uint32(0x7FFFFFFF)))
+    return highest < np.uint32(0x7F800000)

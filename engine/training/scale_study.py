@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import SwahrError
-from engine.estimator import PoseEstimator, scales_of
+from engine.estimator import PoseEstimator
 from engine.training.synthetic import check_skeleton, random_frame
+from grouping.sigmas import scales_of
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,20 @@ import pytest
 
 @pytest.fixture(scope="session")
 def oracle() -> ModuleType:
-    """The slow second implementation beside this file, which is no package to import from."""
-    name = "grouping_oracle"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("oracle.py"))
+    """The slow second implementation beside this file."""
+    return _beside("oracle")
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """Grouping as people usually write it, with PyTorch and SciPy."""
+    return _beside("reference")
+
+
+def _beside(file: str) -> ModuleType:
+    # This folder is no package to import from.
+    name = f"grouping_{file}"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{file}.py"))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)

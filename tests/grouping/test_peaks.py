@@ -1,17 +1,22 @@
 """Local maxima, by hand and against the maximum over sliding windows."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grouping.interpolation import value_at
 from grouping.peaks import find_peaks
-from grouping.tiles import TILE, tile_maxima, tile_tag_ranges
+from grouping.tiles import TILE, tile_counts, tile_maxima, tile_tag_ranges
 
 
 def peaks(heatmap: np.ndarray, threshold: float = 0.1, kernel: int = 5, limit: int = 30) -> list[tuple]:
-    heatmaps = heatmap[None].astype(np.float32)
-    counts, pixels, values = find_peaks(heatmaps, tile_maxima(heatmaps), threshold, kernel, limit)
-    found = zip(pixels[0, : counts[0]].tolist(), values[0, : counts[0]].tolist(), strict=True)
+    heatmap = heatmap.astype(np.float32)
+    maxima = np.empty(tile_counts(*heatmap.shape), np.float32)
+    tile_maxima(heatmap, 0, maxima)
+    pixels, values = np.zeros((limit, 2), np.int32), np.zeros(limit, np.float32)
+    count = find_peaks(heatmap, 0, maxima, threshold, kernel, pixels, values)
+    found = zip(pixels[:count].tolist(), values[:count].tolist(), strict=True)
     return [(x, y, round(value, 4)) for (x, y), value in found]
 
 
@@ -54,20 +59,41 @@ def test_the_highest_are_kept_and_of_equal_ones_the_first():
     assert peaks(heatmap, limit=3) == [(2 * TILE, 2 * TILE, 0.7), (2 * TILE, 2, 0.5), (2, 4, 0.5)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     height=st.integers(1, 50),
     width=st.integers(1, 50),
     tags=st.integers(1, 3),
+    doublings=st.sampled_from((0, 1, 2)),
 )
-def test_tile_bounds_are_those_of_each_tile(seed, height, width, tags):
+def test_tile_bounds_hold_for_every_pixel_and_are_those_of_each_tile(seed, height, width, tags, doublings):
     tagmap = np.random.default_rng(seed).normal(size=(height, width, tags)).astype(np.float32)
-    lowest, highest = tile_tag_ranges(tagmap)
-    maxima = tile_maxima(np.ascontiguousarray(np.moveaxis(tagmap, 2, 0)))
-    assert maxima.shape == (tags, -(-height // TILE), -(-width // TILE))
-    for row, column in np.ndindex(*maxima.shape[1:]):
-        tile = tagmap[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-        np.testing.assert_array_equal(maxima[:, row, column], tile.max(axis=(0, 1)))
-        np.testing.assert_array_equal(highest[row, column], tile.max(axis=(0, 1)))
-        np.testing.assert_array_equal(lowest[row, column], tile.min(axis=(0, 1)))
+    shape = tile_counts(height << doublings, width << doublings)
+    lowest, highest = np.empty((2, *shape, tags), np.float32)
+    maxima = np.empty(shape, np.float32)
+    assert tile_tag_ranges(tagmap, doublings, lowest, highest)
+    assert tile_maxima(np.ascontiguousarray(tagmap[..., 0]), doublings, maxima)
+    np.testing.assert_array_equal(maxima, highest[..., 0])
+    full = tagmap
+    if doublings:
+        rows, columns = np.mgrid[: height << doublings, : width << doublings]
+        value = np.vectorize(value_at, excluded=(0, 3), otypes=[np.float32])
+        full = np.stack([value(tagmap[..., t], columns, rows, doublings) for t in range(tags)], axis=2)
+    for row, column in np.ndindex(*shape):
+        tile = full[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
+        if doublings:
+            assert (tile.max(axis=(0, 1)) <= highest[row, column] + 1e-6).all()
+            assert (tile.min(axis=(0, 1)) >= lowest[row, column] - 1e-6).all()
+        else:
+            np.testing.assert_array_equal(highest[row, column], tile.max(axis=(0, 1)))
+            np.testing.assert_array_equal(lowest[row, column], tile.min(axis=(0, 1)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_tiles_tell_what_is_not_finite(value):
+    heatmap = np.zeros((20, 33), np.float32)
+    heatmap[19, 32] = value
+    maxima = np.empty(tile_counts(20, 33), np.float32)
+    assert not tile_maxima(heatmap, 0, maxima)
+    assert not tile_tag_ranges(heatmap[..., None], 0, maxima[..., None], maxima[..., None].copy())

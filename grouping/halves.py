@@ -1,0 +1,83 @@
+"""What a network says at two resolutions, and of an image and its mirror image, as one map a keypoint.
+
+Letters: F passes (1, or 2: the image and its mirror image), K keypoints, h w pixels of the network's input.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True)
+def average(
+    coarse: NDArray[np.float32],
+    fine: NDArray[np.float32],
+    keypoint: int,
+    mirrored_keypoint: int,
+    half: NDArray[np.float32],
+) -> None:
+    """Write the mean heatmap of one keypoint at 1/2 of the input into half [h/2, w/2].
+
+    coarse: [F, K, h/4, w/4], doubled as in `interpolation`; fine: [F, K, h/2, w/2]. The second pass, of the mirror
+    image, is turned back and its `mirrored_keypoint` is taken.
+    """
+    height, width = half.shape
+    line = np.empty(width // 2, np.float32)
+    share = np.float32(0.5 / len(fine))
+    for y in range(height):
+        top = max((y - 1) >> 1, 0)
+        bottom = min(((y - 1) >> 1) + 1, height // 2 - 1)
+        weight = np.float32(0.75) if y & 1 else np.float32(0.25)
+        row = half[y]
+        for index in range(len(fine)):
+            source = mirrored_keypoint if index else keypoint
+            _blend(coarse[index, source, top], coarse[index, source, bottom], weight, line)
+            _add_doubled(line, fine[index, source, y], index == 1, index == 0, row)
+        for x in range(width):
+            row[x] *= share
+
+
+@njit(cache=True, nogil=True)
+def _blend(
+    upper: NDArray[np.float32], lower: NDArray[np.float32], weight: np.float32, line: NDArray[np.float32]
+) -> None:
+    other = np.float32(1) - weight
+    for x in range(len(line)):
+        line[x] = weight * upper[x] + other * lower[x]
+
+
+@njit(cache=True, nogil=True)
+def _add_doubled(
+    line: NDArray[np.float32], fine: NDArray[np.float32], mirrored: bool, new: bool, row: NDArray[np.float32]
+) -> None:
+    near, far = np.float32(0.75), np.float32(0.25)
+    last = len(line) - 1
+    for x in range(last + 1):
+        left, right = line[max(x - 1, 0)], line[min(x + 1, last)]
+        even = near * line[x] + far * left + fine[2 * x]
+        odd = near * line[x] + far * right + fine[2 * x + 1]
+        if new:
+            row[2 * x] = even
+            row[2 * x + 1] = odd
+        elif mirrored:
+            row[2 * last + 1 - 2 * x] += even
+            row[2 * last - 2 * x] += odd
+        else:
+            row[2 * x] += even
+            row[2 * x + 1] += odd
+
+
+@njit(cache=True, nogil=True)
+def side_by_side(
+    first: int, last: int, tags: NDArray[np.float32], flip_indices: NDArray[np.int64], joined: NDArray[np.float32]
+) -> None:
+    """Write the tags [F, K, h/4, w/4] of the keypoints `first` to `last` - 1 into joined [K, h/4, w/4, F]."""
+    width = tags.shape[3]
+    for keypoint in range(first, last):
+        for y in range(tags.shape[2]):
+            for x in range(width):
+                joined[keypoint, y, x, 0] = tags[0, keypoint, y, x]
+                if len(tags) > 1:
+                    joined[keypoint, y, x, 1] = tags[1, flip_indices[keypoint], y, width - 1 - x]
