@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from engine import backends
 from engine.aggregate import Maps, Outputs, aggregate
@@ -22,7 +23,7 @@ from engine.errors import SwahrError
 from engine.geometry import SIZE_STEP, Resize
 from engine.models import find_model
 from engine.network import NetworkConfig
-from grouping import SKELETONS, GroupingOptions, People, group, group_outputs
+from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, peaks_cuda
 from grouping.sigmas import sigmas_of
 
 PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
@@ -196,9 +197,10 @@ class PoseEstimator:
     def _people(self, outputs: Mapping[float, Outputs], resize: Resize) -> People:
         try:
             if len(outputs) == 1:
-                coarse, fine = (maps.cpu().numpy() for maps in outputs[1.0])
-                to_source = self._to_source(resize)
-                return group_outputs(coarse, fine, to_source, self.options, self.skeleton, self._has_scale_branch)
+                arguments = (self._to_source(resize), self.options, self.skeleton, self._has_scale_branch)
+                return _grouped_on_gpu(*outputs[1.0], *arguments) or group_outputs(
+                    *(maps.cpu().numpy() for maps in outputs[1.0]), *arguments
+                )
             maps = self._maps(outputs, resize)  # several scales are averaged where they all fit: at the input's size
             people = group(maps.heatmaps, maps.tags, self.options, self.skeleton)
         except ValueError as error:  # the shapes are right by construction
@@ -216,6 +218,16 @@ class PoseEstimator:
         # Beside its mirror image an offset in x cancels, for there it points the other way.
         shift = np.array([[1, 0, 0 if self.flip else offset], [0, 1, offset], [0, 0, 1]])
         return resize.inverse @ shift
+
+
+def _grouped_on_gpu(
+    coarse: Tensor, fine: Tensor, to_source: NDArray, options: GroupingOptions, *rest: object
+) -> People | None:
+    """The people, or None where the outputs do not lie on a CUDA device or CuPy is not there to work on them."""
+    if coarse.device.type != "cuda" or find_spec("cupy") is None or not peaks_cuda.can_group(options):
+        return None
+    stream = torch.cuda.current_stream(coarse.device).cuda_stream
+    return peaks_cuda.group_outputs_cuda(coarse, fine, to_source, options, *rest, stream=stream)
 
 
 def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[nn.Module, ModelMetadata]:

@@ -1,0 +1,163 @@
+"""Grouping on the GPU: the kernels compile, and run on the CPU by an emulator they give what the CPU path gives."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grouping import COCO17, CROWDPOSE14, GroupingOptions, group_outputs, peaks_cuda
+from grouping.peaks_cuda import COMPILER_OPTIONS, KERNELS, SOURCE, can_group, group_outputs_on
+
+AFFINE = [[2.0, 0, 3], [0, 2, -1]]
+EMULATED_THREADS = 8
+PARAMETERS = {
+    kernel: parameters.count(",") + 1 + 4 * parameters.count("OUTPUT")  # OUTPUT stands for five
+    for kernel, parameters in re.findall(r"__global__ void (\w+)\(([^{]*)\) \{", SOURCE.read_text())
+}
+
+
+class Emulator:
+    """`peaks_cuda.Device` on the CPU."""
+
+    def __init__(self, library: Path) -> None:
+        self.library = ctypes.CDLL(str(library))
+
+    empty = staticmethod(lambda shape, dtype: np.full(shape, 77, dtype))
+    zeros = staticmethod(np.zeros)
+    put = staticmethod(np.copy)
+    get = staticmethod(np.copy)
+
+    def launch(self, kernel, grid, arguments):
+        values = []
+        for argument in arguments:
+            if isinstance(argument, np.ndarray):
+                values.append(ctypes.c_void_p(argument.ctypes.data))
+            elif isinstance(argument, np.float32):
+                values.append(ctypes.c_float(argument))
+            else:
+                assert isinstance(argument, np.int32), type(argument)  # CuPy takes a plain int for 64 bits
+                values.append(ctypes.c_int(argument))
+        assert len(values) == PARAMETERS[kernel], kernel  # nobody else counts them
+        address = ctypes.c_void_p.in_dll(self.library, f"run_{kernel}").value
+        columns, rows, layers = grid
+        if kernel == "average":  # it alone has as many threads as pixels
+            columns *= peaks_cuda.THREADS // EMULATED_THREADS
+        kinds = [ctypes.c_int] * 3 + [type(value) for value in values]
+        ctypes.CFUNCTYPE(None, *kinds)(address)(columns, rows, layers, *values)
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory) -> Emulator:
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no g++ to compile the emulator with")
+    library = tmp_path_factory.mktemp("emulator") / "kernels.so"
+    source = Path(__file__).with_name("emulator.cpp")
+    options = ["-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-pthread", f'-DKERNELS="{SOURCE}"']
+    subprocess.run([compiler, *options, str(source), "-o", str(library)], check=True, capture_output=True)
+    return Emulator(library)
+
+
+def outputs(seed, skeleton, people, passes, height, width) -> tuple[np.ndarray, np.ndarray]:
+    """A crowd as in test_outputs, drawn with one Gaussian a keypoint: [F, 3K, h/4, w/4] and [F, 2K, h/2, w/2]."""
+    random, keypoints = np.random.default_rng(seed), skeleton.num_keypoints
+    coarse = random.normal(0, 0.02, (passes, 3 * keypoints, height, width))
+    fine = random.normal(0, 0.02, (passes, 2 * keypoints, 2 * height, 2 * width))
+    coarse[:, 2 * keypoints :] *= 20
+    for person in range(people):
+        for keypoint in range(keypoints):
+            x, y = random.uniform(0, 2 * width), random.uniform(0, 2 * height)
+            for image in range(passes):
+                at_x, own = (2 * width - x, skeleton.flip_indices[keypoint]) if image else (x, keypoint)
+                for maps, shift in ((coarse, 2), (fine, 1)):
+                    rows, columns = np.mgrid[: maps.shape[2], : maps.shape[3]]
+                    squared = (columns + 0.5 - at_x / shift) ** 2 + (rows + 0.5 - y / shift) ** 2
+                    map_ = maps[image, keypoints + own]
+                    np.maximum(map_, random.uniform(0, 1) * np.exp(-squared / 8), out=map_)
+                    if maps is coarse:
+                        maps[image, 2 * keypoints + own][squared < 9] = 1.5 * person + random.normal(0, 0.1)
+    return coarse.astype(np.float32), fine.astype(np.float32)
+
+
+def assert_same(emulator, coarse, fine, options, skeleton, scale_branch=True):
+    expected = group_outputs(coarse, fine, AFFINE, options, skeleton, scale_branch)
+    people = group_outputs_on(emulator, coarse, fine, AFFINE, options, skeleton, scale_branch)
+    np.testing.assert_array_equal(people.found, expected.found)
+    np.testing.assert_allclose(people.keypoints, expected.keypoints, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(people.scores, expected.scores, rtol=0, atol=1e-6)
+    if scale_branch:
+        np.testing.assert_allclose(people.sigmas, expected.sigmas, rtol=1e-5)
+    else:
+        assert people.sigmas is None
+    return people
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (19, 9), (1, 1), (8, 30)])
+@pytest.mark.parametrize("people", [0, 3, 9])
+def test_people_are_those_of_the_cpu(emulator, passes, height, width, people):
+    for seed, skeleton in ((1, COCO17), (2, CROWDPOSE14)):
+        coarse, fine = outputs(seed, skeleton, people, passes, height, width)
+        assert_same(emulator, coarse, fine, GroupingOptions(), skeleton)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        GroupingOptions(max_people=2),
+        GroupingOptions(refine=False, detection_threshold=0.3),
+        GroupingOptions(adjust=False, nms_kernel=1),
+        GroupingOptions(nms_kernel=17, tag_threshold=0.2),
+    ],
+)
+def test_options_mean_the_same(emulator, options):
+    coarse, fine = outputs(3, COCO17, 4, 2, 14, 18)
+    assert can_group(options)
+    assert_same(emulator, coarse, fine, options, COCO17, scale_branch=False)
+
+
+def test_any_layout_is_read_where_it_lies(emulator):
+    coarse, fine = outputs(4, COCO17, 3, 2, 12, 12)
+    last = [np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for maps in (coarse, fine)]
+    plain = assert_same(emulator, coarse, fine, GroupingOptions(), COCO17)
+    people = group_outputs_on(emulator, *last, AFFINE)
+    np.testing.assert_array_equal(people.keypoints, plain.keypoints)
+
+
+@pytest.mark.parametrize(("which", "map_"), [(0, 20), (0, 40), (1, 20)])
+def test_what_is_not_finite_is_refused(emulator, which, map_):
+    pair = outputs(5, COCO17, 1, 1, 8, 8)
+    pair[which][0, map_, 2, 3] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        group_outputs_on(emulator, *pair, AFFINE)
+
+
+def test_noise_with_too_many_peaks_is_left_to_the_cpu(emulator):
+    random = np.random.default_rng(6)
+    coarse = np.zeros((1, 51, 64, 64), np.float32)
+    fine = random.uniform(0.5, 1, (1, 34, 128, 128)).astype(np.float32)
+    assert group_outputs_on(emulator, coarse, fine, AFFINE, GroupingOptions(nms_kernel=1)) is None
+    assert not can_group(GroupingOptions(nms_kernel=19))
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_120"])
+def test_kernels_compile_for_every_gpu(architecture):
+    pytest.importorskip("cupy", reason="comes with the extras `cuda` and `test`")
+    from cupy.cuda import nvrtc
+
+    try:
+        nvrtc.getVersion()
+    except (RuntimeError, OSError, AttributeError) as error:
+        pytest.skip(f"NVRTC is not installed ({error})")
+    program = nvrtc.createProgram(SOURCE.read_text(), SOURCE.name, [], [])
+    try:
+        nvrtc.compileProgram(program, [*COMPILER_OPTIONS, f"--gpu-architecture={architecture}"])
+    except nvrtc.NVRTCError:
+        pytest.fail(nvrtc.getProgramLog(program))
+    binary = nvrtc.getCUBIN(program)
+    for kernel in KERNELS:
+        assert kernel.encode() in binary
