@@ -198,9 +198,10 @@ class PoseEstimator:
         try:
             if len(outputs) == 1:
                 arguments = (self._to_source(resize), self.options, self.skeleton, self._has_scale_branch)
-                return _grouped_on_gpu(*outputs[1.0], *arguments) or group_outputs(
-                    *(maps.cpu().numpy() for maps in outputs[1.0]), *arguments
-                )
+                people = _grouped_on_gpu(*outputs[1.0], *arguments)
+                if people is None:
+                    people = group_outputs(*(maps.cpu().numpy() for maps in outputs[1.0]), *arguments)
+                return people
             maps = self._maps(outputs, resize)  # several scales are averaged where they all fit: at the input's size
             people = group(maps.heatmaps, maps.tags, self.options, self.skeleton)
         except ValueError as error:  # the shapes are right by construction

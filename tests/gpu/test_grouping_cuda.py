@@ -1,4 +1,4 @@
-"""Grouping on a real GPU: the same people as on the CPU, and how long it takes. `pytest tests/gpu -s` prints the time."""
+"""Grouping on a real GPU: the same people as on the CPU, and how long it takes."""
 
 import statistics
 import time
