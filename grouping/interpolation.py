@@ -18,7 +18,7 @@ def _doubled(place: int, length: int) -> tuple[int, int, np.float32, np.float32]
     weight = np.float32(0.75) if place & 1 else np.float32(0.25)
     right = min(left + 1, length - 1)
     if left < 0:
-        left, right, weight = 0, min(1, length - 1), np.float32(1)
+        left, right, weight = 0, 0, np.float32(1)
     return left, right, weight, np.float32(1) - weight
 
 
@@ -57,4 +57,24 @@ def double_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.f
             left, right, left_weight, right_weight = _doubled(x0 + column, width)
             upper = left_weight * map_[top, left] + right_weight * map_[top, right]
             lower = left_weight * map_[bottom, left] + right_weight * map_[bottom, right]
+            block[row, column] = top_weight * upper + bottom_weight * lower
+
+
+@njit(cache=True, nogil=True)
+def double_twice_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.float32]) -> None:
+    """Write the pixels from x0, y0 on of a map [h, w] doubled twice into `block`, as `value_at` gives them."""
+    height, width = 2 * map_.shape[0], 2 * map_.shape[1]
+    first_x, first_y = max((x0 - 1) >> 1, 0), max((y0 - 1) >> 1, 0)
+    last_x = min(((x0 + block.shape[1] - 2) >> 1) + 1, width - 1)
+    last_y = min(((y0 + block.shape[0] - 2) >> 1) + 1, height - 1)
+    half = np.empty((last_y - first_y + 1, last_x - first_x + 1), np.float32)
+    double_into(map_, first_x, first_y, half)
+    for row in range(block.shape[0]):
+        top, bottom, top_weight, bottom_weight = _doubled(y0 + row, height)
+        for column in range(block.shape[1]):
+            left, right, left_weight, right_weight = _doubled(x0 + column, width)
+            left -= first_x
+            right -= first_x
+            upper = left_weight * half[top - first_y, left] + right_weight * half[top - first_y, right]
+            lower = left_weight * half[bottom - first_y, left] + right_weight * half[bottom - first_y, right]
             block[row, column] = top_weight * upper + bottom_weight * lower

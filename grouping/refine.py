@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .interpolation import double_into, value_at
-from .tiles import TILE, tile_pixels
+from .interpolation import double_into, double_twice_into, value_at
+from .tiles import tile_pixels
 
 _SLACK = np.float32(1e-6)  # by how much, relatively, interpolation may leave the range of what lies around
 
@@ -98,15 +98,26 @@ def fill_missing_keypoints(
     [.., T] from ``tiles``, people: [P, K] candidates or -1, means: [P, T].
     """
     bounds = np.empty(maxima.shape[1:], np.float32)
-    room = np.empty((TILE, TILE) if doublings else (0, 0), np.float32)
+    height, width = heatmaps.shape[1] << doublings, heatmaps.shape[2] << doublings
+    enlarged = doublings > 0 or tag_doublings > 0
+    # Tiles of full size, drawn when first looked into; the people who miss a keypoint look into the same ones.
+    heat_room = np.empty((height, width) if enlarged else (0, 0), np.float32)
+    tag_room = np.empty((height, width, tagmaps.shape[3]) if enlarged else (0, 0, 0), np.float32)
+    drawn = np.zeros(maxima.shape[1:], np.bool_)
     for keypoint in range(first, last):
+        heatmap, tagmap = heatmaps[keypoint], tagmaps[keypoint]
+        drawn[:] = not enlarged
         for person in range(len(people)):
             if people[person, keypoint] >= 0:
                 continue
-            slack = _SLACK if doublings or tag_doublings else np.float32(0)
+            slack = _SLACK if enlarged else np.float32(0)
             _bound_tiles(maxima[keypoint], lowest[keypoint], highest[keypoint], slack, means[person], bounds)
-            heatmap = heatmaps[keypoint]
-            x, y = _best_pixel(heatmap, doublings, tagmaps[keypoint], tag_doublings, bounds, means[person], room)
+            if enlarged:
+                x, y = _best_pixel(
+                    heatmap, doublings, tagmap, tag_doublings, bounds, means[person], drawn, heat_room, tag_room
+                )
+            else:
+                x, y = _best_pixel(heatmap, 0, tagmap, 0, bounds, means[person], drawn, heatmap, tagmap)
             value = value_at(heatmap, x, y, doublings)
             if value > 0:
                 _place(heatmap, doublings, x, y, keypoints[person, keypoint])
@@ -149,14 +160,16 @@ def _best_pixel(
     tag_doublings: int,
     bounds: NDArray[np.float32],
     mean_tag: NDArray[np.float32],
-    room: NDArray[np.float32],
+    drawn: NDArray[np.bool_],
+    heat: NDArray[np.float32],
+    tags: NDArray[np.float32],
 ) -> tuple[int, int]:
     """x and y of the highest heatmap - round(tag distance), the first in reading order.
 
     Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into, the most
-    promising one first.
+    promising one first. What is not `drawn` yet of the maps of full size, heat [., .] and tags [., ., T], is drawn.
     """
-    height, width = heatmap.shape[0] << doublings, heatmap.shape[1] << doublings
+    height, width = heat.shape
     rows, columns = bounds.shape
     best = np.float32(-np.inf)
     best_x = best_y = 0
@@ -167,19 +180,16 @@ def _best_pixel(
             continue
         top, bottom = tile_pixels(row, height)
         left, right = tile_pixels(column, width)
-        if doublings:
-            x0, y0 = left, top
-            block = room[: bottom - top, : right - left]
-            double_into(heatmap, x0, y0, block)
-        else:
-            x0, y0 = 0, 0
-            block = heatmap
+        if not drawn[row, column]:
+            drawn[row, column] = True
+            _draw(heatmap, doublings, left, top, heat[top:bottom, left:right])
+            for index in range(len(mean_tag)):
+                _draw(tagmap[:, :, index], tag_doublings, left, top, tags[top:bottom, left:right, index])
         for y in range(top, bottom):
             for x in range(left, right):
-                heat = block[y - y0, x - x0]
-                if heat < best:  # the distance can only lower it
+                if heat[y, x] < best:  # the distance can only lower it
                     continue
-                value = heat - _rounded_distance(tagmap, tag_doublings, x, y, mean_tag)
+                value = heat[y, x] - _rounded_distance(tags[y, x], mean_tag)
                 if value > best or (value == best and (y < best_y or (y == best_y and x < best_x))):
                     best = value
                     best_x = x
@@ -188,12 +198,20 @@ def _best_pixel(
 
 
 @njit(cache=True, nogil=True)
-def _rounded_distance(
-    tagmap: NDArray[np.float32], doublings: int, x: int, y: int, mean_tag: NDArray[np.float32]
-) -> np.float32:
+def _draw(map_: NDArray[np.float32], doublings: int, x0: int, y0: int, block: NDArray[np.float32]) -> None:
+    if doublings == 1:
+        double_into(map_, x0, y0, block)
+    elif doublings == 2:
+        double_twice_into(map_, x0, y0, block)
+    else:
+        block[:] = map_[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]]
+
+
+@njit(cache=True, nogil=True)
+def _rounded_distance(tag: NDArray[np.float32], mean_tag: NDArray[np.float32]) -> np.float32:
     # In single precision, as the maps are, and always in the same order: bounds and values must agree.
     squared = np.float32(0)
-    for index in range(len(mean_tag)):
-        difference = value_at(tagmap[:, :, index], x, y, doublings) - mean_tag[index]
+    for index in range(len(tag)):
+        difference = tag[index] - mean_tag[index]
         squared += difference * difference
     return np.rint(np.sqrt(squared))

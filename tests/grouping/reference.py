@@ -2,7 +2,8 @@
 
 `swahr bench grouping` measures the package against it, and the tests hold the package's answers against its answers.
 Maps are projected to the input's size first, non-maximum suppression is a max pooling over all of them, the best
-candidates are the top k of all pixels, and a missing keypoint is looked for in every pixel of its map.
+candidates are the top k of all pixels, and each person's keypoints are looked for in every pixel of every map, as the
+published code does, though only the missing ones are taken.
 """
 
 from __future__ import annotations
@@ -91,11 +92,9 @@ def _matched(pixels, values, tags, order, max_people, detection_threshold, tag_t
 def _fill(person: tuple[dict, list], heatmaps: np.ndarray, tags: np.ndarray, keypoints: np.ndarray) -> None:
     mean = np.mean(np.array(person[1], np.float64), axis=0).astype(np.float32)
     for keypoint, heatmap in enumerate(heatmaps):
-        if keypoint in person[0]:
-            continue
         score = heatmap - np.round(np.sqrt(((tags[keypoint] - mean) ** 2).sum(2)))
         y, x = np.unravel_index(score.argmax(), score.shape)
-        if heatmap[y, x] > 0:
+        if keypoint not in person[0] and heatmap[y, x] > 0:
             keypoints[keypoint] = (*_placed(heatmap, x, y), heatmap[y, x])
 
 
