@@ -32,9 +32,9 @@ def value_at(map_: NDArray[np.float32], x: int, y: int, doublings: int) -> np.fl
     height, width = map_.shape
     left, right, left_weight, right_weight = _doubled(x, 2 * width)
     top, bottom, top_weight, bottom_weight = _doubled(y, 2 * height)
-    upper = left_weight * _doubled_value(map_, left, top) + right_weight * _doubled_value(map_, right, top)
-    lower = left_weight * _doubled_value(map_, left, bottom) + right_weight * _doubled_value(map_, right, bottom)
-    return top_weight * upper + bottom_weight * lower
+    before = top_weight * _doubled_value(map_, left, top) + bottom_weight * _doubled_value(map_, left, bottom)
+    behind = top_weight * _doubled_value(map_, right, top) + bottom_weight * _doubled_value(map_, right, bottom)
+    return left_weight * before + right_weight * behind
 
 
 @njit(cache=True, nogil=True)
@@ -42,39 +42,60 @@ def _doubled_value(map_: NDArray[np.float32], x: int, y: int) -> np.float32:
     height, width = map_.shape
     left, right, left_weight, right_weight = _doubled(x, width)
     top, bottom, top_weight, bottom_weight = _doubled(y, height)
-    upper = left_weight * map_[top, left] + right_weight * map_[top, right]
-    lower = left_weight * map_[bottom, left] + right_weight * map_[bottom, right]
-    return top_weight * upper + bottom_weight * lower
+    before = top_weight * map_[top, left] + bottom_weight * map_[bottom, left]
+    behind = top_weight * map_[top, right] + bottom_weight * map_[bottom, right]
+    return left_weight * before + right_weight * behind
 
 
 @njit(cache=True, nogil=True)
 def double_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.float32]) -> None:
     """Write the pixels from x0, y0 on of a map [h, w] doubled once into `block`, as `value_at` gives them."""
-    height, width = map_.shape
-    for row in range(block.shape[0]):
-        top, bottom, top_weight, bottom_weight = _doubled(y0 + row, height)
-        for column in range(block.shape[1]):
-            left, right, left_weight, right_weight = _doubled(x0 + column, width)
-            upper = left_weight * map_[top, left] + right_weight * map_[top, right]
-            lower = left_weight * map_[bottom, left] + right_weight * map_[bottom, right]
-            block[row, column] = top_weight * upper + bottom_weight * lower
+    _double_part(map_, 0, 0, map_.shape[0], map_.shape[1], x0, y0, block)
 
 
 @njit(cache=True, nogil=True)
 def double_twice_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.float32]) -> None:
     """Write the pixels from x0, y0 on of a map [h, w] doubled twice into `block`, as `value_at` gives them."""
     height, width = 2 * map_.shape[0], 2 * map_.shape[1]
-    first_x, first_y = max((x0 - 1) >> 1, 0), max((y0 - 1) >> 1, 0)
-    last_x = min(((x0 + block.shape[1] - 2) >> 1) + 1, width - 1)
-    last_y = min(((y0 + block.shape[0] - 2) >> 1) + 1, height - 1)
+    first_x, last_x = _needed(x0, block.shape[1], width)
+    first_y, last_y = _needed(y0, block.shape[0], height)
     half = np.empty((last_y - first_y + 1, last_x - first_x + 1), np.float32)
     double_into(map_, first_x, first_y, half)
+    _double_part(half, first_x, first_y, height, width, x0, y0, block)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _needed(start: int, count: int, length: int) -> tuple[int, int]:
+    """First and last of `length` pixels that `count` pixels of the doubled map from `start` on lie between."""
+    return max((start - 1) >> 1, 0), min(((start + count - 2) >> 1) + 1, length - 1)
+
+
+@njit(cache=True, nogil=True)
+def _double_part(
+    part: NDArray[np.float32],
+    part_x: int,
+    part_y: int,
+    height: int,
+    width: int,
+    x0: int,
+    y0: int,
+    block: NDArray[np.float32],
+) -> None:
+    """`double_into` of a map [height, width] of which `part`, from part_x, part_y on, is there and enough."""
+    first, last = _needed(x0, block.shape[1], width)
+    line = np.empty(last - first + 1, np.float32)
+    lefts, rights = np.empty((2, block.shape[1]), np.int32)
+    weights = np.empty(block.shape[1], np.float32)
+    for column in range(block.shape[1]):
+        left, right, weights[column], _ = _doubled(x0 + column, width)
+        lefts[column] = left - first
+        rights[column] = right - first
     for row in range(block.shape[0]):
         top, bottom, top_weight, bottom_weight = _doubled(y0 + row, height)
+        upper, lower = part[top - part_y], part[bottom - part_y]
+        for index in range(len(line)):
+            column = first - part_x + index
+            line[index] = top_weight * upper[column] + bottom_weight * lower[column]
         for column in range(block.shape[1]):
-            left, right, left_weight, right_weight = _doubled(x0 + column, width)
-            left -= first_x
-            right -= first_x
-            upper = left_weight * half[top - first_y, left] + right_weight * half[top - first_y, right]
-            lower = left_weight * half[bottom - first_y, left] + right_weight * half[bottom - first_y, right]
-            block[row, column] = top_weight * upper + bottom_weight * lower
+            weight = weights[column]
+            block[row, column] = weight * line[lefts[column]] + (np.float32(1) - weight) * line[rights[column]]

@@ -51,9 +51,9 @@ __device__ inline float doubled(const float* map, int height, int width, int x, 
     float across, down;
     between(x, width, left, right, across);
     between(y, height, top, bottom, down);
-    float upper = blend(map[top * width + left], across, map[top * width + right]);
-    float lower = blend(map[bottom * width + left], across, map[bottom * width + right]);
-    return blend(upper, down, lower);
+    float before = blend(map[top * width + left], down, map[bottom * width + left]);
+    float behind = blend(map[top * width + right], down, map[bottom * width + right]);
+    return blend(before, across, behind);
 }
 
 __device__ inline float doubled_output(const Maps& maps, int pass, int map, int height, int width, int x, int y) {
@@ -61,9 +61,9 @@ __device__ inline float doubled_output(const Maps& maps, int pass, int map, int 
     float across, down;
     between(x, width, left, right, across);
     between(y, height, top, bottom, down);
-    float upper = blend(at(maps, pass, map, top, left), across, at(maps, pass, map, top, right));
-    float lower = blend(at(maps, pass, map, bottom, left), across, at(maps, pass, map, bottom, right));
-    return blend(upper, down, lower);
+    float before = blend(at(maps, pass, map, top, left), down, at(maps, pass, map, bottom, left));
+    float behind = blend(at(maps, pass, map, top, right), down, at(maps, pass, map, bottom, right));
+    return blend(before, across, behind);
 }
 
 // A tag of the 1/4 map [quarter_height, quarter_width], doubled twice, at x, y of the full map.
@@ -78,7 +78,7 @@ __device__ inline float full_tag(
     float b = doubled_output(coarse, pass, map, quarter_height, quarter_width, right, top);
     float c = doubled_output(coarse, pass, map, quarter_height, quarter_width, left, bottom);
     float d = doubled_output(coarse, pass, map, quarter_height, quarter_width, right, bottom);
-    return blend(blend(a, across, b), down, blend(c, across, d));
+    return blend(blend(a, down, c), across, blend(b, down, d));
 }
 
 // Floats as whole numbers of the same order, so that value and place compare as one key: higher value first, then the

@@ -61,6 +61,10 @@ def find_peaks(
 def _is_peak(block: NDArray[np.float32], x: int, y: int, reach: int) -> bool:
     height, width = block.shape
     value = block[y, x]
+    if reach and 0 < x < width - 1 and 0 < y < height - 1:
+        nearest = max(max(block[y, x - 1], block[y, x + 1]), max(block[y - 1, x], block[y + 1, x]))
+        if nearest > value:  # as nearly always
+            return False
     for other_y in range(max(y - reach, 0), min(y + reach + 1, height)):
         for other_x in range(max(x - reach, 0), min(x + reach + 1, width)):
             if block[other_y, other_x] > value:

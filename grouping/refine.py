@@ -167,7 +167,8 @@ def _best_pixel(
     """x and y of the highest heatmap - round(tag distance), the first in reading order.
 
     Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into, the most
-    promising one first. What is not `drawn` yet of the maps of full size, heat [., .] and tags [., ., T], is drawn.
+    promising one first. What is not `drawn` yet of the maps of full size, heat [., .] and
+    tags [., ., T], is drawn.
     """
     height, width = heat.shape
     rows, columns = bounds.shape

@@ -29,20 +29,20 @@ def tile_maxima(map_: NDArray[np.float32], doublings: int, maxima: NDArray[np.fl
     """
     height, width = map_.shape
     band = np.empty(width, np.float32)
-    finite = True
+    exponents = np.zeros(width, np.uint32)
     for row in range(maxima.shape[0]):
         first, last = _stored(row, doublings, height)
         band[:] = map_[first]
         for y in range(first, last):
             _raise_to(band, map_[y])
-            finite &= _all_finite(map_[y].view(np.uint32))
+            _note_exponents(exponents, map_[y].view(np.uint32))
         for column in range(maxima.shape[1]):
             left, right = _stored(column, doublings, width)
             highest = band[left]
             for x in range(left, right):
                 highest = max(highest, band[x])
             maxima[row, column] = highest
-    return finite
+    return _finite(exponents)
 
 
 @njit(cache=True, nogil=True)
@@ -57,7 +57,7 @@ def tile_tag_ranges(
     lines = tagmap.reshape(height, width * num_tags)
     low_band = np.empty(width * num_tags, np.float32)
     high_band = np.empty(width * num_tags, np.float32)
-    finite = True
+    exponents = np.zeros(width * num_tags, np.uint32)
     for row in range(lowest.shape[0]):
         first, last = _stored(row, doublings, height)
         low_band[:] = lines[first]
@@ -65,7 +65,7 @@ def tile_tag_ranges(
         for y in range(first, last):
             _lower_to(low_band, lines[y])
             _raise_to(high_band, lines[y])
-            finite &= _all_finite(lines[y].view(np.uint32))
+            _note_exponents(exponents, lines[y].view(np.uint32))
         for column in range(lowest.shape[1]):
             left, right = _stored(column, doublings, width)
             for index in range(num_tags):
@@ -76,7 +76,7 @@ def tile_tag_ranges(
                     high = max(high, high_band[x * num_tags + index])
                 lowest[row, column, index] = low
                 highest[row, column, index] = high
-    return finite
+    return _finite(exponents)
 
 
 @njit(cache=True, nogil=True)
@@ -106,13 +106,15 @@ def _lower_to(band: NDArray[np.float32], line: NDArray[np.float32]) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _all_finite(bits: NDArray[np.uint32]) -> bool:
-    """Whether all of these float32 bit patterns are finite numbers.
+def _note_exponents(exponents: NDArray[np.uint32], bits: NDArray[np.uint32]) -> None:
+    """Raise `exponents` to the bit patterns, without their signs, of a line of float32.
 
-    Their exponent is then below the highest one. Whole numbers can be compared many at a time, which makes this several
-    times faster than numpy's isfinite.
+    Those that are no finite numbers have the highest exponent, and whole numbers compare many at a time.
     """
-    highest = np.uint32(0)
-    for value in bits:
-        highest = max(highest, np.uint32(value & np.uint32(0x7FFFFFFF)))
-    return highest < np.uint32(0x7F800000)
+    for index in range(len(bits)):
+        exponents[index] = max(exponents[index], bits[index] & np.uint32(0x7FFFFFFF))
+
+
+@njit(cache=True, nogil=True)
+def _finite(exponents: NDArray[np.uint32]) -> bool:
+    return exponents.max() < np.uint32(0x7F800000)

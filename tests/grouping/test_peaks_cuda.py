@@ -80,6 +80,7 @@ def outputs(seed, skeleton, people, passes, height, width) -> tuple[np.ndarray, 
                     np.maximum(map_, random.uniform(0, 1) * np.exp(-squared / 8), out=map_)
                     if maps is coarse:
                         maps[image, 2 * keypoints + own][squared < 9] = 1.5 * person + random.normal(0, 0.1)
+    coarse[:, 2 * keypoints :] += random.normal(0, 0.02, coarse[:, 2 * keypoints :].shape)  # no two tags are equal
     return coarse.astype(np.float32), fine.astype(np.float32)
 
 
