@@ -46,8 +46,11 @@ def bench_grouping(
     """
     if json_path is not None and not json_path.parent.is_dir():
         raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
-    if any(size % 64 or size < 64 for size in sizes) or min(people) < 0:
-        raise SwahrError("Sizes are multiples of 64 and numbers of people not negative.")
+    for size in sizes:
+        if size < 64 or size % 64:
+            raise SwahrError(f"--sizes names {size}; the network's input is a multiple of 64.")
+    if min(people) < 0:
+        raise SwahrError(f"--people names {min(people)}; give numbers from 0 on.")
     reference = _reference()
     timings: list[Timing] = []
     for size in sizes:
@@ -66,13 +69,15 @@ def bench_grouping(
 def _time_scene(people: int, size: int, repeats: int, seed: int, reference: ModuleType | None) -> list[Timing]:
     import torch
 
+    from engine.aggregate import aggregate
+
     coarse, fine = crowd_outputs(people, size, seed)
     options = GroupingOptions()
     tensors = torch.from_numpy(coarse), torch.from_numpy(fine)
     paths: dict[str, tuple[Callable[[], object], int]] = {
         "fused": (lambda: grouping.group_outputs(coarse, fine, np.eye(2, 3), options), repeats)
     }
-    heatmaps, tags = _projected(*tensors)
+    heatmaps, tags, _ = aggregate({1.0: tensors}, (size, size), COCO17.flip_indices)
     plain = heatmaps.numpy(), np.ascontiguousarray(tags.numpy())
     paths["maps"] = (lambda: grouping.group(*plain, options), repeats)
     if reference is not None:
@@ -97,18 +102,6 @@ def _timed(call: Callable[[], object], times: int) -> tuple[list[float], int]:
         result = call()
         milliseconds.append((time.perf_counter() - start) * 1000)
     return milliseconds, len(result)
-
-
-def _projected(coarse, fine):
-    from torch.nn.functional import interpolate
-
-    keypoints = COCO17.num_keypoints
-
-    def doubled(maps):
-        return interpolate(maps, scale_factor=2, mode="bilinear", align_corners=False)
-
-    heatmaps = (doubled(coarse[:, keypoints : 2 * keypoints]) + fine[:, keypoints:]) / 2
-    return doubled(heatmaps)[0], doubled(doubled(coarse[:, 2 * keypoints :])).permute(1, 2, 3, 0)
 
 
 def crowd_outputs(people: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

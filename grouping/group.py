@@ -84,7 +84,7 @@ def group_outputs(
     fine_heatmaps = _float32(fine[:, keypoints : 2 * keypoints])
     flips = _flip_indices(skeleton)
     tags = np.empty((keypoints, height // 2, width // 2, passes), np.float32)
-    side_by_side(0, keypoints, raw_tags, flips, tags)
+    side_by_side(raw_tags, flips, tags)
     scene = _Scene.of(np.empty((keypoints, height, width), np.float32), 1, tags, 2, options)
     scene.scan(coarse_heatmaps, fine_heatmaps, flips)
     if not scene.finite.all():

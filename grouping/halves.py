@@ -70,12 +70,10 @@ def _add_doubled(
 
 
 @njit(cache=True, nogil=True)
-def side_by_side(
-    first: int, last: int, tags: NDArray[np.float32], flip_indices: NDArray[np.int64], joined: NDArray[np.float32]
-) -> None:
-    """Write the tags [F, K, h/4, w/4] of the keypoints `first` to `last` - 1 into joined [K, h/4, w/4, F]."""
+def side_by_side(tags: NDArray[np.float32], flip_indices: NDArray[np.int64], joined: NDArray[np.float32]) -> None:
+    """Write the tags [F, K, h/4, w/4] of both passes into joined [K, h/4, w/4, F]."""
     width = tags.shape[3]
-    for keypoint in range(first, last):
+    for keypoint in range(len(joined)):
         for y in range(tags.shape[2]):
             for x in range(width):
                 joined[keypoint, y, x, 0] = tags[0, keypoint, y, x]

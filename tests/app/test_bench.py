@@ -31,7 +31,8 @@ def test_grouping_is_measured_beside_the_reference(tmp_path, capsys):
     [
         (["network"], "'network'"),
         (["grouping", "--people", "a"], "--people a is no list"),
-        (["grouping", "--sizes", "100"], "multiples of 64"),
+        (["grouping", "--sizes", "100"], "--sizes names 100"),
+        (["grouping", "--people", "3,-1"], "--people names -1"),
         (["grouping", "--json", "nowhere/figures.json"], "nowhere does not exist"),
     ],
 )
