@@ -30,6 +30,7 @@ class Mixture:
     synthetic people; the rest are single photos. source_weights: how often photos of a source are drawn against those
     of the other sources (1 if not named). max_people: more people than that in one picture get no tag loss.
     sigma: standard deviation of the Gaussians in map pixels. synthetic_people: least and most of them in one picture.
+    synthetic_sizes: smallest and largest standing height of synthetic people in pixels; (0, 0) is 40 to 1.4 · size.
     """
 
     size: int = 256
@@ -39,6 +40,7 @@ class Mixture:
     max_people: int = 30
     sigma: float = 2.0
     synthetic_people: tuple[int, int] = (1, 6)
+    synthetic_sizes: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 64:
@@ -48,6 +50,12 @@ class Mixture:
         if not 0 <= self.synthetic_people[0] <= self.synthetic_people[1]:
             raise SwahrError(
                 f"mixture.synthetic_people is {list(self.synthetic_people)}; give the least, then the most, from 0 on."
+            )
+        if self.synthetic_sizes == (0.0, 0.0):
+            object.__setattr__(self, "synthetic_sizes", (40.0, 1.4 * self.size))
+        if not 0 < self.synthetic_sizes[0] <= self.synthetic_sizes[1]:
+            raise SwahrError(
+                f"mixture.synthetic_sizes is {list(self.synthetic_sizes)}; give the smallest, then the largest height."
             )
 
 
@@ -116,7 +124,8 @@ class TrainingSamples(Dataset):
             matrix, flipped = random_affine(rng, (photo.image.shape[1], photo.image.shape[0]), window, ranges)
             place(photo, matrix, flipped, window, canvas, mask, self.skeleton)
             background = canvas
-        frame = random_frame(rng, size, size, self.mixture.synthetic_people, (40, 1.4 * size), background)
+        mixture = self.mixture
+        frame = random_frame(rng, size, size, mixture.synthetic_people, mixture.synthetic_sizes, background)
         return frame.image, np.ones((size, size), np.uint8), frame.keypoints
 
     def _tensors(self, image: np.ndarray, mask: np.ndarray, keypoints: np.ndarray) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.errors import SwahrError
 from engine.training.augment import Augmentation
 from engine.training.coco import CocoPhotos
 from engine.training.samples import Mixture, TrainingSamples
@@ -92,3 +93,13 @@ def test_mosaics_show_several_photos_and_cover_the_picture(photos):
 def test_synthetic_people_need_no_photos():
     sample = samples(None)[0]
     assert sample["tags"][0, :, 1].any() and sample["fine"].max() == 1 and sample["fine_mask"].all()
+
+
+def test_synthetic_people_have_the_sizes_asked_for():
+    few = samples(None, synthetic_people=(1, 1), synthetic_sizes=(30, 40))
+    for number in range(6):
+        (keypoints,) = few.compose(np.random.default_rng(number))[2]
+        seen = keypoints[keypoints[:, 2] > 0, :2]
+        assert np.ptp(seen, axis=0).max() < 60  # a standing height of 40, with raised arms at most half more
+    with pytest.raises(SwahrError, match=r"synthetic_sizes is \[40, 30\]"):
+        Mixture(synthetic_sizes=(40, 30))
