@@ -77,21 +77,18 @@ def group_outputs(
     Equals, up to rounding, `group` on the projected maps. Raises ValueError if the shapes do not fit the skeleton and
     each other, or a value is NaN or infinite.
     """
-    coarse, fine = np.asarray(coarse), np.asarray(fine)
+    coarse, fine = _float32(coarse), _float32(fine)
     keypoints = skeleton.num_keypoints
     passes, height, width = _check_outputs(coarse, fine, keypoints)
-    coarse_heatmaps, raw_tags = (_float32(coarse[:, part * keypoints : (part + 1) * keypoints]) for part in (1, 2))
-    fine_heatmaps = _float32(fine[:, keypoints : 2 * keypoints])
     flips = _flip_indices(skeleton)
     tags = np.empty((keypoints, height // 2, width // 2, passes), np.float32)
-    side_by_side(raw_tags, flips, tags)
     scene = _Scene.of(np.empty((keypoints, height, width), np.float32), 1, tags, 2, options)
-    scene.scan(coarse_heatmaps, fine_heatmaps, flips)
+    scene.scan(coarse, fine, flips)
     if not scene.finite.all():
         _name_what_is_not_finite(("image", "map", "y", "x"), coarse=coarse, fine=fine)
     people = _people(scene, options, skeleton)
     if scale_branch:
-        alphas = read_alphas(_float32(fine[:, :keypoints]), flips, people.keypoints)
+        alphas = read_alphas(fine, flips, people.keypoints)
         people = replace(people, sigmas=sigmas_of(alphas, people.found))
     return people.transformed(to_source)
 
@@ -114,8 +111,8 @@ class _Scene:
     tag_doublings: int
     threshold: float
     kernel: int
-    maxima: NDArray[np.float32]  # [K, tile rows, tile columns], as are lowest and highest [.., T]
-    lowest: NDArray[np.float32]
+    maxima: NDArray[np.float32]  # [K, tile rows, tile columns]
+    lowest: NDArray[np.float32]  # [K, T, tile rows, tile columns], as is highest
     highest: NDArray[np.float32]
     counts: NDArray[np.int64]  # [K]
     pixels: NDArray[np.int32]  # [K, M, 2]
@@ -144,8 +141,8 @@ class _Scene:
             float(options.detection_threshold),
             int(options.nms_kernel),
             np.empty((keypoints, rows, columns), np.float32),
-            np.empty((keypoints, rows, columns, num_tags), np.float32),
-            np.empty((keypoints, rows, columns, num_tags), np.float32),
+            np.empty((keypoints, num_tags, rows, columns), np.float32),
+            np.empty((keypoints, num_tags, rows, columns), np.float32),
             np.zeros(keypoints, np.int64),
             np.zeros((keypoints, limit, 2), np.int32),
             np.zeros((keypoints, limit), np.float32),
@@ -154,7 +151,7 @@ class _Scene:
         )
 
     def scan(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], flip_indices: NDArray[np.int64]) -> None:
-        """Find the candidates; where `fine` is not empty, the heatmaps are first averaged from it and `coarse`."""
+        """Find the candidates; where `fine` is not empty, the maps are first made from it and `coarse`."""
         share_out(
             _scan, len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
             self.tag_doublings, self.threshold, self.kernel, self.maxima, self.lowest, self.highest, self.counts,
@@ -164,13 +161,14 @@ class _Scene:
 
 @njit(cache=True, nogil=True)
 def _scan(
-    first, last, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
+    start, step, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
     lowest, highest, counts, pixels, values, candidate_tags, finite,
 ):  # fmt: skip
     """Everything that is done keypoint by keypoint before matching, while a keypoint's maps are in the cache."""
-    for keypoint in range(first, last):
+    for keypoint in range(start, len(heatmaps), step):
         if fine.size:
             average(coarse, fine, keypoint, flip_indices[keypoint], heatmaps[keypoint])
+            side_by_side(coarse, keypoint, flip_indices[keypoint], tags[keypoint])
         finite[keypoint] = tile_maxima(heatmaps[keypoint], doublings, maxima[keypoint])
         finite[keypoint] &= tile_tag_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
         if not finite[keypoint]:

@@ -20,10 +20,11 @@ def average(
 ) -> None:
     """Write the mean heatmap of one keypoint at 1/2 of the input into half [h/2, w/2].
 
-    coarse: [F, K, h/4, w/4], doubled as in `interpolation`; fine: [F, K, h/2, w/2]. The second pass, of the mirror
-    image, is turned back and its `mirrored_keypoint` is taken.
+    coarse: [F, K alphas | K heatmaps | K tags, h/4, w/4], doubled as in `interpolation`; fine: [F, K alphas |
+    K heatmaps, h/2, w/2]. The second pass, of the mirror image, is turned back and its `mirrored_keypoint` is taken.
     """
     height, width = half.shape
+    heatmaps = fine.shape[1] // 2
     line = np.empty(width // 2, np.float32)
     share = np.float32(0.5 / len(fine))
     for y in range(height):
@@ -32,7 +33,7 @@ def average(
         weight = np.float32(0.75) if y & 1 else np.float32(0.25)
         row = half[y]
         for index in range(len(fine)):
-            source = mirrored_keypoint if index else keypoint
+            source = heatmaps + (mirrored_keypoint if index else keypoint)
             _blend(coarse[index, source, top], coarse[index, source, bottom], weight, line)
             _add_doubled(line, fine[index, source, y], index == 1, index == 0, row)
         for x in range(width):
@@ -70,12 +71,14 @@ def _add_doubled(
 
 
 @njit(cache=True, nogil=True)
-def side_by_side(tags: NDArray[np.float32], flip_indices: NDArray[np.int64], joined: NDArray[np.float32]) -> None:
-    """Write the tags [F, K, h/4, w/4] of both passes into joined [K, h/4, w/4, F]."""
-    width = tags.shape[3]
-    for keypoint in range(len(joined)):
-        for y in range(tags.shape[2]):
-            for x in range(width):
-                joined[keypoint, y, x, 0] = tags[0, keypoint, y, x]
-                if len(tags) > 1:
-                    joined[keypoint, y, x, 1] = tags[1, flip_indices[keypoint], y, width - 1 - x]
+def side_by_side(
+    coarse: NDArray[np.float32], keypoint: int, mirrored_keypoint: int, joined: NDArray[np.float32]
+) -> None:
+    """Write the tags of one keypoint in both passes, as `average` has them, into joined [h/4, w/4, F]."""
+    height, width, passes = joined.shape
+    tags = coarse.shape[1] // 3 * 2
+    for y in range(height):
+        for x in range(width):
+            joined[y, x, 0] = coarse[0, tags + keypoint, y, x]
+            if passes > 1:
+                joined[y, x, 1] = coarse[1, tags + mirrored_keypoint, y, width - 1 - x]

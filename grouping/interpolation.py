@@ -10,6 +10,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+# Pixels a row of a block: always as many, so that the loops over a row become a few vector instructions.
+WIDTH = 24
+_PAIRS = WIDTH // 2
+MOST_ROWS = 24
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _doubled(place: int, length: int) -> tuple[int, int, np.float32, np.float32]:
@@ -32,9 +37,9 @@ def value_at(map_: NDArray[np.float32], x: int, y: int, doublings: int) -> np.fl
     height, width = map_.shape
     left, right, left_weight, right_weight = _doubled(x, 2 * width)
     top, bottom, top_weight, bottom_weight = _doubled(y, 2 * height)
-    before = top_weight * _doubled_value(map_, left, top) + bottom_weight * _doubled_value(map_, left, bottom)
-    behind = top_weight * _doubled_value(map_, right, top) + bottom_weight * _doubled_value(map_, right, bottom)
-    return left_weight * before + right_weight * behind
+    upper = left_weight * _doubled_value(map_, left, top) + right_weight * _doubled_value(map_, right, top)
+    lower = left_weight * _doubled_value(map_, left, bottom) + right_weight * _doubled_value(map_, right, bottom)
+    return top_weight * upper + bottom_weight * lower
 
 
 @njit(cache=True, nogil=True)
@@ -42,60 +47,73 @@ def _doubled_value(map_: NDArray[np.float32], x: int, y: int) -> np.float32:
     height, width = map_.shape
     left, right, left_weight, right_weight = _doubled(x, width)
     top, bottom, top_weight, bottom_weight = _doubled(y, height)
-    before = top_weight * map_[top, left] + bottom_weight * map_[bottom, left]
-    behind = top_weight * map_[top, right] + bottom_weight * map_[bottom, right]
-    return left_weight * before + right_weight * behind
+    upper = left_weight * map_[top, left] + right_weight * map_[top, right]
+    lower = left_weight * map_[bottom, left] + right_weight * map_[bottom, right]
+    return top_weight * upper + bottom_weight * lower
 
 
 @njit(cache=True, nogil=True)
-def double_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.float32]) -> None:
-    """Write the pixels from x0, y0 on of a map [h, w] doubled once into `block`, as `value_at` gives them."""
-    _double_part(map_, 0, 0, map_.shape[0], map_.shape[1], x0, y0, block)
+def drawing_room() -> NDArray[np.float32]:
+    """Room for `draw` to work in."""
+    return np.empty((3, MOST_ROWS // 2 + 1, WIDTH), np.float32)
 
 
 @njit(cache=True, nogil=True)
-def double_twice_into(map_: NDArray[np.float32], x0: int, y0: int, block: NDArray[np.float32]) -> None:
-    """Write the pixels from x0, y0 on of a map [h, w] doubled twice into `block`, as `value_at` gives them."""
-    height, width = 2 * map_.shape[0], 2 * map_.shape[1]
-    first_x, last_x = _needed(x0, block.shape[1], width)
-    first_y, last_y = _needed(y0, block.shape[0], height)
-    half = np.empty((last_y - first_y + 1, last_x - first_x + 1), np.float32)
-    double_into(map_, first_x, first_y, half)
-    _double_part(half, first_x, first_y, height, width, x0, y0, block)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _needed(start: int, count: int, length: int) -> tuple[int, int]:
-    """First and last of `length` pixels that `count` pixels of the doubled map from `start` on lie between."""
-    return max((start - 1) >> 1, 0), min(((start + count - 2) >> 1) + 1, length - 1)
-
-
-@njit(cache=True, nogil=True)
-def _double_part(
-    part: NDArray[np.float32],
-    part_x: int,
-    part_y: int,
-    height: int,
-    width: int,
-    x0: int,
-    y0: int,
-    block: NDArray[np.float32],
+def draw(
+    map_: NDArray[np.float32], doublings: int, x0: int, y0: int, room: NDArray[np.float32], block: NDArray[np.float32]
 ) -> None:
-    """`double_into` of a map [height, width] of which `part`, from part_x, part_y on, is there and enough."""
-    first, last = _needed(x0, block.shape[1], width)
-    line = np.empty(last - first + 1, np.float32)
-    lefts, rights = np.empty((2, block.shape[1]), np.int32)
-    weights = np.empty(block.shape[1], np.float32)
-    for column in range(block.shape[1]):
-        left, right, weights[column], _ = _doubled(x0 + column, width)
-        lefts[column] = left - first
-        rights[column] = right - first
-    for row in range(block.shape[0]):
-        top, bottom, top_weight, bottom_weight = _doubled(y0 + row, height)
-        upper, lower = part[top - part_y], part[bottom - part_y]
-        for index in range(len(line)):
-            column = first - part_x + index
-            line[index] = top_weight * upper[column] + bottom_weight * lower[column]
-        for column in range(block.shape[1]):
-            weight = weights[column]
-            block[row, column] = weight * line[lefts[column]] + (np.float32(1) - weight) * line[rights[column]]
+    """Write the pixels from x0, y0 on of a map [h, w] doubled 0, 1 or 2 times into `block`, as `value_at` gives them.
+
+    block: [n, WIDTH], n at most MOST_ROWS; what of it lies outside the map is left open. Where the map is doubled, x0,
+    y0 are odd and n is even; where it is doubled twice, so are x0 // 2, y0 // 2 and n / 2 + 1. room: `drawing_room()`.
+    """
+    rows = len(block) // 2 + 1
+    if doublings == 0:
+        height, width = map_.shape
+        for y in range(max(y0, 0), min(y0 + len(block), height)):
+            for x in range(max(x0, 0), min(x0 + WIDTH, width)):
+                block[y - y0, x - x0] = map_[y, x]
+    elif doublings == 1:
+        _cut(map_, (x0 - 1) >> 1, (y0 - 1) >> 1, room[0, :rows])
+        _double(room[0, :rows], x0, y0, room[1], block)
+    else:
+        half_x, half_y = (x0 - 1) >> 1, (y0 - 1) >> 1
+        _cut(map_, (half_x - 1) >> 1, (half_y - 1) >> 1, room[0, : rows // 2 + 1])
+        _double(room[0], half_x, half_y, room[1], room[2, :rows])
+        _double(room[2], x0, y0, room[1], block)
+
+
+@njit(cache=True, nogil=True)
+def _cut(map_: NDArray[np.float32], x0: int, y0: int, patch: NDArray[np.float32]) -> None:
+    """Copy the part of a map from x0, y0 on into patch [n, from _PAIRS + 1]; outside the map its border goes on."""
+    height, width = map_.shape
+    inside = x0 >= 0 and x0 + _PAIRS < width
+    for row in range(len(patch)):
+        y = min(max(y0 + row, 0), height - 1)
+        for column in range(_PAIRS + 1):
+            patch[row, column] = map_[y, x0 + column if inside else min(max(x0 + column, 0), width - 1)]
+
+
+@njit(cache=True, nogil=True)
+def _double(
+    patch: NDArray[np.float32], x0: int, y0: int, wide: NDArray[np.float32], block: NDArray[np.float32]
+) -> None:
+    """Double a patch [n/2 + 1, from _PAIRS + 1] into `block` [n, WIDTH] of the doubled map from x0, y0 on, both odd.
+
+    Two pixels each lie between the same two of the patch. `wide` is room for [n/2 + 1, WIDTH].
+    """
+    near, far = np.float32(0.75), np.float32(0.25)
+    # Up to the doubled map's first pixel nothing lies to the left of it, or above, that it could be mixed with.
+    outer_columns, outer_rows = max((1 - x0) // 2, 0), max((1 - y0) // 2, 0)
+    for row in range(len(block) // 2 + 1):
+        for column in range(_PAIRS):
+            wide[row, 2 * column] = near * patch[row, column] + far * patch[row, column + 1]
+            wide[row, 2 * column + 1] = far * patch[row, column] + near * patch[row, column + 1]
+        for column in range(outer_columns):
+            wide[row, 2 * column] = wide[row, 2 * column + 1] = patch[row, column + 1]
+    for row in range(len(block)):
+        upper_weight, lower_weight = (far, near) if row & 1 else (near, far)
+        if row // 2 < outer_rows:
+            upper_weight, lower_weight = np.float32(0), np.float32(1)
+        for column in range(WIDTH):
+            block[row, column] = upper_weight * wide[row // 2, column] + lower_weight * wide[row // 2 + 1, column]

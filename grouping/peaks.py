@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .interpolation import double_into
+from .interpolation import WIDTH, draw, drawing_room, value_at
 from .tiles import TILE, tile_pixels
 
 
@@ -34,7 +34,9 @@ def find_peaks(
     reach = kernel // 2
     # Values between pixels can exceed both by a rounding error, so what is doubled is looked into a little sooner.
     least = threshold - 1e-5 * abs(threshold) if doublings else threshold
-    room = np.empty((TILE + 2 * reach, TILE + 2 * reach) if doublings else (0, 0), np.float32)
+    margin = reach | 1  # odd, as `draw` wants it
+    side = TILE + 2 * margin
+    room, tile = drawing_room(), np.empty((side, max(side, WIDTH)), np.float32)
     count = 0
     for row in range(maxima.shape[0]):
         for column in range(maxima.shape[1]):
@@ -43,9 +45,15 @@ def find_peaks(
             top, bottom = tile_pixels(row, height)
             left, right = tile_pixels(column, width)
             if doublings:
-                x0, y0 = max(left - reach, 0), max(top - reach, 0)
-                block = room[: min(bottom + reach, height) - y0, : min(right + reach, width) - x0]
-                double_into(heatmap, x0, y0, block)
+                x0, y0 = max(left - margin, 0), max(top - margin, 0)
+                block = tile[
+                    y0 - top + margin : min(bottom + margin, height) - top + margin,
+                    x0 - left + margin : min(right + margin, width) - left + margin,
+                ]
+                if side <= WIDTH:
+                    draw(heatmap, doublings, left - margin, top - margin, room, tile)
+                else:
+                    _draw_pixels(heatmap, doublings, x0, y0, block)
             else:
                 x0, y0 = 0, 0
                 block = heatmap
@@ -55,6 +63,13 @@ def find_peaks(
                     if value > threshold and _is_peak(block, x - x0, y - y0, reach):
                         count = _insert(pixels, values, count, x, y, value)
     return count
+
+
+@njit(cache=True, nogil=True)
+def _draw_pixels(heatmap: NDArray[np.float32], doublings: int, x0: int, y0: int, block: NDArray[np.float32]) -> None:
+    for y in range(block.shape[0]):
+        for x in range(block.shape[1]):
+            block[y, x] = value_at(heatmap, x0 + x, y0 + y, doublings)
 
 
 @njit(cache=True, nogil=True)

@@ -5,14 +5,41 @@ Letters: K keypoints, h w map pixels stored, M candidates a keypoint (at most), 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .interpolation import double_into, double_twice_into, value_at
-from .tiles import tile_pixels
+from .interpolation import WIDTH, draw, drawing_room, value_at
+from .tiles import TILE, tile_counts
 
 _SLACK = np.float32(1e-6)  # by how much, relatively, interpolation may leave the range of what lies around
+_AREA = TILE * TILE
+
+
+class _Bounds(NamedTuple):
+    """What is known of each tile [tiles] for one person."""
+
+    nearest: NDArray[np.float32]  # rounded distance of the tile's tags from the person's mean tag, at least
+    farthest: NDArray[np.float32]  # at most
+    most: NDArray[np.float32]  # heatmap - round(tag distance), at most
+    waiting: NDArray[np.int32]  # room for tiles to look into
+
+
+class _Drawn(NamedTuple):
+    """One keypoint's tiles at full size, drawn when first looked into: people who miss it look into the same ones."""
+
+    heat_slots: NDArray[np.int32]  # [tiles], where in heats it is, or -1
+    heats: NDArray[np.float32]  # [., TILE * TILE], row by row; -inf where the map has ended
+    highest: NDArray[np.float32]  # [tiles], no value is higher; of a drawn tile its highest value
+    peaks: NDArray[np.int32]  # [tiles], of a drawn tile where that is first
+    tag_slots: NDArray[np.int32]  # [tiles], where in tags it is, or -1
+    tags: NDArray[np.float32]  # [., T, TILE * TILE]
+    used: NDArray[np.int32]  # [2], how many are drawn of either
+    scores: NDArray[np.float32]  # [TILE * TILE], room for one tile's
+    block: NDArray[np.float32]  # [TILE + 2, WIDTH], and room to draw in
+    room: NDArray[np.float32]
 
 
 @njit(cache=True, nogil=True)
@@ -77,8 +104,8 @@ def mean_tags(people: NDArray[np.int64], tags: NDArray[np.float32]) -> NDArray[n
 
 @njit(cache=True, nogil=True)
 def fill_missing_keypoints(
-    first: int,
-    last: int,
+    start: int,
+    step: int,
     heatmaps: NDArray[np.float32],
     doublings: int,
     maxima: NDArray[np.float32],
@@ -90,34 +117,40 @@ def fill_missing_keypoints(
     means: NDArray[np.float32],
     keypoints: NDArray[np.float32],
 ) -> None:
-    """Write what is missing of the keypoints `first` to `last` - 1 into keypoints [P, K, 3], where the maps hold it.
+    """Write what is missing of every step-th keypoint from `start` on into keypoints [P, K, 3], where the maps hold it.
 
     The place is the pixel with the highest heatmap value - round(distance of its tag to the person's mean tag), the
     first in reading order; it is taken if its heatmap value is above 0, the same way placed as a candidate.
-    heatmaps: [K, h, w], tagmaps: [K, h, w, T], maxima, lowest and highest: [K, tile rows, tile columns] and
-    [.., T] from ``tiles``, people: [P, K] candidates or -1, means: [P, T].
+    heatmaps: [K, h, w], tagmaps: [K, h, w, T], maxima: [K, tile rows, tile columns], lowest and highest: [K, T, ..]
+    from ``tiles``, people: [P, K] candidates or -1, means: [P, T].
     """
-    bounds = np.empty(maxima.shape[1:], np.float32)
-    height, width = heatmaps.shape[1] << doublings, heatmaps.shape[2] << doublings
-    enlarged = doublings > 0 or tag_doublings > 0
-    # Tiles of full size, drawn when first looked into; the people who miss a keypoint look into the same ones.
-    heat_room = np.empty((height, width) if enlarged else (0, 0), np.float32)
-    tag_room = np.empty((height, width, tagmaps.shape[3]) if enlarged else (0, 0, 0), np.float32)
-    drawn = np.zeros(maxima.shape[1:], np.bool_)
-    for keypoint in range(first, last):
+    num_tags, tiles = tagmaps.shape[3], maxima.shape[1] * maxima.shape[2]
+    slack = _SLACK if doublings or tag_doublings else np.float32(0)
+    nearest, farthest, most = np.empty((3, tiles), np.float32)
+    bounds = _Bounds(nearest, farthest, most, np.empty(tiles, np.int32))
+    drawn = _Drawn(
+        np.empty(tiles, np.int32),
+        np.empty((tiles, _AREA), np.float32),
+        np.empty(tiles, np.float32),
+        np.empty(tiles, np.int32),
+        np.empty(tiles, np.int32),
+        np.empty((tiles, num_tags, _AREA), np.float32),
+        np.empty(2, np.int32),
+        np.empty(_AREA, np.float32),
+        np.empty((TILE + 2, WIDTH), np.float32),
+        drawing_room(),
+    )
+    for keypoint in range(start, len(heatmaps), step):
         heatmap, tagmap = heatmaps[keypoint], tagmaps[keypoint]
-        drawn[:] = not enlarged
+        low, high = lowest[keypoint].reshape((num_tags, tiles)), highest[keypoint].reshape((num_tags, tiles))
+        drawn.heat_slots[:] = drawn.tag_slots[:] = -1
+        drawn.used[:] = 0
+        drawn.highest[:] = maxima[keypoint].reshape(-1)
         for person in range(len(people)):
             if people[person, keypoint] >= 0:
                 continue
-            slack = _SLACK if enlarged else np.float32(0)
-            _bound_tiles(maxima[keypoint], lowest[keypoint], highest[keypoint], slack, means[person], bounds)
-            if enlarged:
-                x, y = _best_pixel(
-                    heatmap, doublings, tagmap, tag_doublings, bounds, means[person], drawn, heat_room, tag_room
-                )
-            else:
-                x, y = _best_pixel(heatmap, 0, tagmap, 0, bounds, means[person], drawn, heatmap, tagmap)
+            first = _bound_tiles(drawn.highest, low, high, slack, means[person], bounds)
+            x, y = _best_pixel(heatmap, doublings, tagmap, tag_doublings, bounds, first, means[person], drawn)
             value = value_at(heatmap, x, y, doublings)
             if value > 0:
                 _place(heatmap, doublings, x, y, keypoints[person, keypoint])
@@ -126,30 +159,64 @@ def fill_missing_keypoints(
 
 @njit(cache=True, nogil=True)
 def _bound_tiles(
-    maxima: NDArray[np.float32],
+    highest_heats: NDArray[np.float32],
     lowest: NDArray[np.float32],
     highest: NDArray[np.float32],
     slack: np.float32,
     mean_tag: NDArray[np.float32],
-    bounds: NDArray[np.float32],
-) -> None:
-    """Write what heatmap - round(tag distance) cannot exceed in each tile into bounds [tile rows, tile columns].
+    bounds: _Bounds,
+) -> int:
+    """Write how far from a person's mean tag [T] each tile's tags are, and what its pixels cannot exceed.
 
-    It is reached where the tile's highest heatmap value meets the tag in its range that is nearest to the mean tag.
-    Rounding to single precision keeps the order of values, so the bound holds exactly.
+    highest_heats: [tiles], lowest and highest tags: [T, tiles], each off by `slack` relatively at most. The bound is
+    reached where the tile's highest heatmap value meets the tag in its range that is nearest to the mean tag. Rounding
+    to single precision keeps the order of values, so the bound holds exactly. Returns the tile whose highest value is
+    the highest if it lies at the greatest distance.
     """
-    for row in range(maxima.shape[0]):
-        for column in range(maxima.shape[1]):
-            squared = np.float32(0)
-            for index in range(len(mean_tag)):
-                low = lowest[row, column, index]
-                high = highest[row, column, index]
-                low -= slack * abs(low)
-                high += slack * abs(high)
-                difference = min(max(mean_tag[index], low), high) - mean_tag[index]
-                squared += difference * difference
-            maximum = maxima[row, column]
-            bounds[row, column] = maximum + slack * abs(maximum) - np.rint(np.sqrt(squared))
+    bounds.nearest[:] = bounds.farthest[:] = 0
+    for index in range(len(mean_tag)):
+        _add_squares(lowest[index], highest[index], slack, mean_tag[index], bounds.nearest, bounds.farthest)
+    _subtract(highest_heats, slack, bounds.nearest, bounds.farthest, bounds.most)
+    most, best = np.float32(-np.inf), 0
+    for tile in range(len(highest_heats)):
+        sure = highest_heats[tile] - bounds.farthest[tile]
+        if sure > most:
+            most, best = sure, tile
+    return best
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _add_squares(
+    lowest: NDArray[np.float32],
+    highest: NDArray[np.float32],
+    slack: np.float32,
+    mean: np.float32,
+    nearest: NDArray[np.float32],
+    farthest: NDArray[np.float32],
+) -> None:
+    for tile in range(len(lowest)):
+        low = lowest[tile] - slack * abs(lowest[tile])
+        high = highest[tile] + slack * abs(highest[tile])
+        near = min(max(mean, low), high) - mean
+        far = max(mean - low, high - mean)
+        nearest[tile] += near * near
+        farthest[tile] += far * far
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _subtract(
+    highest_heats: NDArray[np.float32],
+    slack: np.float32,
+    nearest: NDArray[np.float32],
+    farthest: NDArray[np.float32],
+    most: NDArray[np.float32],
+) -> None:
+    """Make rounded distances of the squared ones in `nearest` and `farthest`, and of them the bounds `most`."""
+    for tile in range(len(most)):
+        heat = highest_heats[tile]
+        nearest[tile] = np.rint(np.sqrt(nearest[tile]))
+        farthest[tile] = np.rint(np.sqrt(farthest[tile]))
+        most[tile] = heat + slack * abs(heat) - nearest[tile]
 
 
 @njit(cache=True, nogil=True)
@@ -158,61 +225,153 @@ def _best_pixel(
     doublings: int,
     tagmap: NDArray[np.float32],
     tag_doublings: int,
-    bounds: NDArray[np.float32],
+    bounds: _Bounds,
+    first: int,
     mean_tag: NDArray[np.float32],
-    drawn: NDArray[np.bool_],
-    heat: NDArray[np.float32],
-    tags: NDArray[np.float32],
+    drawn: _Drawn,
 ) -> tuple[int, int]:
     """x and y of the highest heatmap - round(tag distance), the first in reading order.
 
-    Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into, the most
-    promising one first. What is not `drawn` yet of the maps of full size, heat [., .] and
-    tags [., ., T], is drawn.
+    Only tiles that can hold a better pixel, or an equal one earlier in reading order, are looked into: the tile
+    `first`, then those that promise more than most, and so on.
     """
-    height, width = heat.shape
-    rows, columns = bounds.shape
-    best = np.float32(-np.inf)
+    columns = tile_counts(heatmap.shape[0] << doublings, heatmap.shape[1] << doublings)[1]
+    best = level = np.float32(-np.inf)
     best_x = best_y = 0
-    most_promising = bounds.argmax()
-    for step in range(-1, rows * columns):
-        row, column = divmod(most_promising if step < 0 else step, columns)
-        if step == most_promising or bounds[row, column] < best:
-            continue
-        top, bottom = tile_pixels(row, height)
-        left, right = tile_pixels(column, width)
-        if not drawn[row, column]:
-            drawn[row, column] = True
-            _draw(heatmap, doublings, left, top, heat[top:bottom, left:right])
-            for index in range(len(mean_tag)):
-                _draw(tagmap[:, :, index], tag_doublings, left, top, tags[top:bottom, left:right, index])
-        for y in range(top, bottom):
-            for x in range(left, right):
-                if heat[y, x] < best:  # the distance can only lower it
-                    continue
-                value = heat[y, x] - _rounded_distance(tags[y, x], mean_tag)
-                if value > best or (value == best and (y < best_y or (y == best_y and x < best_x))):
-                    best = value
-                    best_x = x
-                    best_y = y
+    waiting = 1
+    bounds.waiting[0] = first
+    while waiting:
+        left_over = 0
+        for index in range(waiting):
+            tile = bounds.waiting[index]
+            if bounds.most[tile] < level:
+                bounds.waiting[left_over] = tile
+                left_over += 1
+                continue
+            top, left = tile // columns * TILE, tile % columns * TILE
+            if bounds.most[tile] < best or (bounds.most[tile] == best and top > best_y):
+                continue
+            value, place = _look_into(
+                heatmap, doublings, tagmap, tag_doublings, tile, top, left, bounds, mean_tag, best, drawn
+            )
+            x, y = left + place % TILE, top + place // TILE
+            if value > best or (value == best and (y < best_y or (y == best_y and x < best_x))):
+                best, best_x, best_y = value, x, y
+        if level == -np.inf:  # only the first has been looked into
+            waiting = len(bounds.most)
+            for tile in range(waiting):
+                bounds.waiting[tile] = tile
+            bounds.most[first] = -np.inf
+        else:
+            waiting = left_over
+        highest, kept = best, 0
+        for index in range(waiting):
+            tile = bounds.waiting[index]
+            if bounds.most[tile] >= best:
+                bounds.waiting[kept] = tile
+                kept += 1
+                highest = max(highest, bounds.most[tile])
+        waiting = kept
+        level = max(best, np.float32(0.5) * (best + highest))
     return best_x, best_y
 
 
 @njit(cache=True, nogil=True)
-def _draw(map_: NDArray[np.float32], doublings: int, x0: int, y0: int, block: NDArray[np.float32]) -> None:
-    if doublings == 1:
-        double_into(map_, x0, y0, block)
-    elif doublings == 2:
-        double_twice_into(map_, x0, y0, block)
-    else:
-        block[:] = map_[y0 : y0 + block.shape[0], x0 : x0 + block.shape[1]]
+def _look_into(
+    heatmap, doublings, tagmap, tag_doublings, tile, top, left, bounds, mean_tag, least, drawn
+):  # fmt: skip
+    """The highest heatmap - round(tag distance) in a tile and where it is first, y * TILE + x.
+
+    Of a tile where that is below `least`, something that is below it as well.
+    """
+    if drawn.heat_slots[tile] < 0:
+        slot = drawn.heat_slots[tile] = drawn.used[0]
+        drawn.used[0] += 1
+        _draw_tile(heatmap, doublings, left, top, np.float32(-np.inf), drawn, drawn.heats[slot])
+        drawn.scores[:] = drawn.heats[slot]
+        drawn.highest[tile] = _highest(drawn.scores)
+        drawn.peaks[tile] = _first_place(drawn.heats[slot], drawn.highest[tile])
+    most = drawn.highest[tile] - bounds.nearest[tile]
+    if bounds.farthest[tile] == 0 or most < least:  # no tag in this tile is far enough to matter, or all are too far
+        return most, drawn.peaks[tile]
+    if drawn.tag_slots[tile] < 0:
+        drawn.tag_slots[tile] = drawn.used[1]
+        drawn.used[1] += 1
+        for index in range(len(mean_tag)):
+            tags = drawn.tags[drawn.tag_slots[tile], index]
+            _draw_tile(tagmap[:, :, index], tag_doublings, left, top, np.float32(0), drawn, tags)
+    heats, tags = drawn.heats[drawn.heat_slots[tile]], drawn.tags[drawn.tag_slots[tile]]
+    _score(heats, tags, mean_tag, drawn.scores)
+    value = _highest(drawn.scores)
+    if value < least:
+        return value, 0
+    _score(heats, tags, mean_tag, drawn.scores)
+    return value, _first_place(drawn.scores, value)
 
 
 @njit(cache=True, nogil=True)
-def _rounded_distance(tag: NDArray[np.float32], mean_tag: NDArray[np.float32]) -> np.float32:
-    # In single precision, as the maps are, and always in the same order: bounds and values must agree.
-    squared = np.float32(0)
-    for index in range(len(tag)):
-        difference = tag[index] - mean_tag[index]
-        squared += difference * difference
-    return np.rint(np.sqrt(squared))
+def _draw_tile(
+    map_: NDArray[np.float32],
+    doublings: int,
+    left: int,
+    top: int,
+    outside: np.float32,
+    drawn: _Drawn,
+    tile: NDArray[np.float32],
+) -> None:
+    """Draw a map's tile into `tile` [TILE * TILE], `outside` where the map has ended."""
+    draw(map_, doublings, left - 1, top - 1, drawn.room, drawn.block)
+    height, width = map_.shape[0] << doublings, map_.shape[1] << doublings
+    if top + TILE > height or left + TILE > width:
+        drawn.block[1 + height - top :] = outside
+        drawn.block[:, 1 + width - left :] = outside
+    for y in range(TILE):
+        for x in range(TILE):
+            tile[y * TILE + x] = drawn.block[1 + y, 1 + x]
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _score(
+    heats: NDArray[np.float32],
+    tags: NDArray[np.float32],
+    mean_tag: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> None:
+    """Write heatmap - round(tag distance) of a tile into scores [TILE * TILE]; heats likewise, tags [T, TILE * TILE].
+
+    In single precision, as the maps are, and in the order of the bounds: they must agree.
+    """
+    if len(mean_tag) == 1:
+        for pixel in range(_AREA):
+            scores[pixel] = heats[pixel] - np.rint(abs(tags[0, pixel] - mean_tag[0]))
+        return
+    scores[:] = 0
+    for index in range(len(mean_tag)):
+        for pixel in range(_AREA):
+            difference = tags[index, pixel] - mean_tag[index]
+            scores[pixel] += difference * difference
+    for pixel in range(_AREA):
+        scores[pixel] = heats[pixel] - np.rint(np.sqrt(scores[pixel]))
+
+
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _highest(values: NDArray[np.float32]) -> np.float32:
+    """The highest of [TILE * TILE] values, which are lost: a loop over halves becomes vector instructions."""
+    half = _AREA // 2
+    while half >= TILE:
+        for index in range(half):
+            values[index] = max(values[index], values[half + index])
+        half //= 2
+    highest = values[0]
+    for index in range(1, TILE):
+        highest = max(highest, values[index])
+    return highest
+
+
+@njit(cache=True, nogil=True)
+def _first_place(values: NDArray[np.float32], value: np.float32) -> int:
+    """Where `value` is first in values [TILE * TILE]."""
+    place = 0
+    while place < _AREA - 1 and values[place] != value:
+        place += 1
+    return place

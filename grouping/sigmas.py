@@ -31,20 +31,21 @@ def sigmas_of(alphas: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[
 
 @njit(cache=True, nogil=True)
 def read_alphas(
-    alphas: NDArray[np.float32], flip_indices: NDArray[np.int64], keypoints: NDArray[np.float32]
+    fine: NDArray[np.float32], flip_indices: NDArray[np.int64], keypoints: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The alphas at the people's keypoints [P, K, 3], float32 [P, K], averaged over the passes.
 
-    alphas: [F, K, h/2, w/2], each doubled once; the second pass is of the mirror image.
+    fine: [F, K alphas | K heatmaps, h/2, w/2], each doubled once; the second pass is of the mirror image.
     """
-    num_passes, num_keypoints, height, width = alphas.shape
+    num_passes, _, height, width = fine.shape
+    num_keypoints = keypoints.shape[1]
     result = np.zeros((len(keypoints), num_keypoints), np.float32)
     for person in range(len(keypoints)):
         for keypoint in range(num_keypoints):
             x = min(max(int(keypoints[person, keypoint, 0]), 0), 2 * width - 1)
             y = min(max(int(keypoints[person, keypoint, 1]), 0), 2 * height - 1)
-            total = value_at(alphas[0, keypoint], x, y, 1)
+            total = value_at(fine[0, keypoint], x, y, 1)
             if num_passes > 1:
-                total += value_at(alphas[1, flip_indices[keypoint]], 2 * width - 1 - x, y, 1)
+                total += value_at(fine[1, flip_indices[keypoint]], 2 * width - 1 - x, y, 1)
             result[person, keypoint] = total / num_passes
     return result

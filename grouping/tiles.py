@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 TILE = 16
 
 
+@njit(cache=True, nogil=True)
 def tile_counts(height: int, width: int) -> tuple[int, int]:
     """Rows and columns of tiles of a map of this full size."""
     return -(-height // TILE), -(-width // TILE)
@@ -51,14 +52,14 @@ def tile_tag_ranges(
 ) -> bool:
     """Write bounds of the tags in each tile of one keypoint's tags [h, w, T].
 
-    `lowest` and `highest` are [tile rows, tile columns, T].
+    `lowest` and `highest` are [T, tile rows, tile columns].
     """
     height, width, num_tags = tagmap.shape
     lines = tagmap.reshape(height, width * num_tags)
     low_band = np.empty(width * num_tags, np.float32)
     high_band = np.empty(width * num_tags, np.float32)
     exponents = np.zeros(width * num_tags, np.uint32)
-    for row in range(lowest.shape[0]):
+    for row in range(lowest.shape[1]):
         first, last = _stored(row, doublings, height)
         low_band[:] = lines[first]
         high_band[:] = lines[first]
@@ -66,7 +67,7 @@ def tile_tag_ranges(
             _lower_to(low_band, lines[y])
             _raise_to(high_band, lines[y])
             _note_exponents(exponents, lines[y].view(np.uint32))
-        for column in range(lowest.shape[1]):
+        for column in range(lowest.shape[2]):
             left, right = _stored(column, doublings, width)
             for index in range(num_tags):
                 low = low_band[left * num_tags + index]
@@ -74,8 +75,8 @@ def tile_tag_ranges(
                 for x in range(left, right):
                     low = min(low, low_band[x * num_tags + index])
                     high = max(high, high_band[x * num_tags + index])
-                lowest[row, column, index] = low
-                highest[row, column, index] = high
+                lowest[index, row, column] = low
+                highest[index, row, column] = high
     return _finite(exponents)
 
 

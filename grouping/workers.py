@@ -10,24 +10,20 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 MOST_THREADS = 8  # the maps' rows come from memory, which more threads read no faster
 
 
 def share_out(function: Callable[..., object], count: int, *arguments: object) -> None:
-    """Call `function(start, stop, *arguments)` on parts of range(count) that together cover it, in parallel.
+    """Call `function(start, step, *arguments)` for start 0 to step - 1, in parallel.
 
-    An error of any part is raised here, after all have ended.
+    Each call has every step-th of `count` things to do, from `start` on. An error of any is raised here, after all have
+    ended.
     """
-    parts = min(_usable_cores(), MOST_THREADS, count)
-    if parts < 2:
-        function(0, count, *arguments)
-        return
-    bounds = [count * part // parts for part in range(parts + 1)]
-    others = [_pool().submit(function, start, stop, *arguments) for start, stop in pairwise(bounds[1:])]
+    step = max(1, min(_usable_cores(), MOST_THREADS, count))
+    others = [_pool().submit(function, start, step, *arguments) for start in range(1, step)]
     try:
-        function(0, bounds[1], *arguments)
+        function(0, step, *arguments)
     finally:
         errors = [other.exception() for other in others]
     for error in errors:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 from grouping import COCO17, CROWDPOSE14, GroupingOptions, group, group_outputs
-from grouping.interpolation import double_into, double_twice_into, value_at
+from grouping.interpolation import WIDTH, draw, drawing_room, value_at
 from grouping.sigmas import scales_of
 
 IDENTITY = np.eye(2, 3)
@@ -114,11 +114,11 @@ def test_doubling_is_pytorchs(seed, height, width):
         rows, columns = np.mgrid[: expected.shape[0], : expected.shape[1]]
         found = np.vectorize(value_at, excluded=(0, 3))(map_, columns, rows, times)
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-        block = np.empty_like(expected)
-        (double_into if times == 1 else double_twice_into)(map_, 0, 0, block)
-        np.testing.assert_array_equal(block, found)
-        (double_into if times == 1 else double_twice_into)(map_, 3 % width, 1, block[1:, 3 % width :])
-        np.testing.assert_array_equal(block, found)
+        for x, y in np.ndindex(-(-found.shape[1] // 16), -(-found.shape[0] // 16)):
+            block = np.full((18, WIDTH), np.nan, np.float32)
+            draw(map_, times, 16 * x - 1, 16 * y - 1, drawing_room(), block)
+            part = found[16 * y : 16 * y + 16, 16 * x : 16 * x + 16]
+            np.testing.assert_array_equal(block[1:17, 1:17][: part.shape[0], : part.shape[1]], part)
 
 
 def test_people_come_in_source_pixels_and_sigmas_grow_along():

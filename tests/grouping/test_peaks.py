@@ -70,11 +70,11 @@ def test_the_highest_are_kept_and_of_equal_ones_the_first():
 def test_tile_bounds_hold_for_every_pixel_and_are_those_of_each_tile(seed, height, width, tags, doublings):
     tagmap = np.random.default_rng(seed).normal(size=(height, width, tags)).astype(np.float32)
     shape = tile_counts(height << doublings, width << doublings)
-    lowest, highest = np.empty((2, *shape, tags), np.float32)
+    lowest, highest = np.empty((2, tags, *shape), np.float32)
     maxima = np.empty(shape, np.float32)
     assert tile_tag_ranges(tagmap, doublings, lowest, highest)
     assert tile_maxima(np.ascontiguousarray(tagmap[..., 0]), doublings, maxima)
-    np.testing.assert_array_equal(maxima, highest[..., 0])
+    np.testing.assert_array_equal(maxima, highest[0])
     full = tagmap
     if doublings:
         rows, columns = np.mgrid[: height << doublings, : width << doublings]
@@ -83,11 +83,11 @@ def test_tile_bounds_hold_for_every_pixel_and_are_those_of_each_tile(seed, heigh
     for row, column in np.ndindex(*shape):
         tile = full[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
         if doublings:
-            assert (tile.max(axis=(0, 1)) <= highest[row, column] + 1e-6).all()
-            assert (tile.min(axis=(0, 1)) >= lowest[row, column] - 1e-6).all()
+            assert (tile.max(axis=(0, 1)) <= highest[:, row, column] + 1e-6).all()
+            assert (tile.min(axis=(0, 1)) >= lowest[:, row, column] - 1e-6).all()
         else:
-            np.testing.assert_array_equal(highest[row, column], tile.max(axis=(0, 1)))
-            np.testing.assert_array_equal(lowest[row, column], tile.min(axis=(0, 1)))
+            np.testing.assert_array_equal(highest[:, row, column], tile.max(axis=(0, 1)))
+            np.testing.assert_array_equal(lowest[:, row, column], tile.min(axis=(0, 1)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -96,4 +96,4 @@ def test_tiles_tell_what_is_not_finite(value):
     heatmap[19, 32] = value
     maxima = np.empty(tile_counts(20, 33), np.float32)
     assert not tile_maxima(heatmap, 0, maxima)
-    assert not tile_tag_ranges(heatmap[..., None], 0, maxima[..., None], maxima[..., None].copy())
+    assert not tile_tag_ranges(heatmap[..., None], 0, maxima[None], maxima[None].copy())
