@@ -231,6 +231,18 @@ def bench(
 
 
 @app.command()
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm", help="First compile what is otherwise compiled when it is first used.")
+    ] = False,
+) -> None:
+    """Say what this machine has of what the program can use, and what it would choose."""
+    from app.doctor import report
+
+    report(warm)
+
+
+@app.command()
 def models() -> None:
     """List the models and presets there are."""
     from app.models import list_models

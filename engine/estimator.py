@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from engine import backends
 from engine.aggregate import Maps, Outputs, aggregate
 from engine.checkpoint import ModelMetadata, describes_itself, load_model, load_weights
 from engine.errors import SwahrError
 from engine.geometry import SIZE_STEP, Resize
+from engine.gpu_grouping import GpuGrouping
 from engine.models import find_model
 from engine.network import NetworkConfig
-from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, peaks_cuda
+from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, start_warm_up
 from grouping.sigmas import sigmas_of
 
 PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
@@ -71,6 +71,8 @@ class PoseEstimator:
         self._images_per_run = IMAGES_PER_RUN if self._device.type == "cuda" else 1
         self._network = network
         self._has_scale_branch = network.config.scale_branch
+        self._gpu_grouping = GpuGrouping()
+        self._ready_to_group = start_warm_up()
         self._compiled: dict[tuple[int, int, int, int], backends.CompiledNetwork] = {}
         # The mean and the spread of the pixel values 0 to 255.
         self._mean = torch.tensor(metadata.mean, device=self._device).view(1, 3, 1, 1) * 255
@@ -195,10 +197,11 @@ class PoseEstimator:
         return self._compiled[shape]
 
     def _people(self, outputs: Mapping[float, Outputs], resize: Resize) -> People:
+        self._ready_to_group.result()
         try:
             if len(outputs) == 1:
                 arguments = (self._to_source(resize), self.options, self.skeleton, self._has_scale_branch)
-                people = _grouped_on_gpu(*outputs[1.0], *arguments)
+                people = self._gpu_grouping(*outputs[1.0], *arguments)
                 if people is None:
                     people = group_outputs(*(maps.cpu().numpy() for maps in outputs[1.0]), *arguments)
                 return people
@@ -219,16 +222,6 @@ class PoseEstimator:
         # Beside its mirror image an offset in x cancels, for there it points the other way.
         shift = np.array([[1, 0, 0 if self.flip else offset], [0, 1, offset], [0, 0, 1]])
         return resize.inverse @ shift
-
-
-def _grouped_on_gpu(
-    coarse: Tensor, fine: Tensor, to_source: NDArray, options: GroupingOptions, *rest: object
-) -> People | None:
-    """The people, or None where the outputs do not lie on a CUDA device or CuPy is not there to work on them."""
-    if coarse.device.type != "cuda" or find_spec("cupy") is None or not peaks_cuda.can_group(options):
-        return None
-    stream = torch.cuda.current_stream(coarse.device).cuda_stream
-    return peaks_cuda.group_outputs_cuda(coarse, fine, to_source, options, *rest, stream=stream)
 
 
 def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[nn.Module, ModelMetadata]:

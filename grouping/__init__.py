@@ -1,6 +1,6 @@
 """From the network's maps to people: skeletons, candidates, tag matching, refinement."""
 
-from .group import group, group_outputs, warm_up
+from .group import group, group_outputs, start_warm_up, warm_up
 from .options import GroupingOptions
 from .people import People
 from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
@@ -14,5 +14,6 @@ __all__ = [
     "Skeleton",
     "group",
     "group_outputs",
+    "start_warm_up",
     "warm_up",
 ]

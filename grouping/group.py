@@ -6,7 +6,9 @@ the image and its mirror image).
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -91,6 +93,15 @@ def group_outputs(
         alphas = read_alphas(fine, flips, people.keypoints)
         people = replace(people, sigmas=sigmas_of(alphas, people.found))
     return people.transformed(to_source)
+
+
+@lru_cache(maxsize=1)
+def start_warm_up() -> Future[None]:
+    """Begin to compile grouping on a thread of its own, if that has not begun yet; done when it is done."""
+    worker = ThreadPoolExecutor(1, thread_name_prefix="compile grouping")
+    done = worker.submit(warm_up)
+    worker.shutdown(wait=False)
+    return done
 
 
 def warm_up() -> None:

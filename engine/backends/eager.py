@@ -22,6 +22,8 @@ class EagerNetwork:
         lower = self._dtype != torch.float32
         with torch.autocast(self._device_type, dtype=self._dtype, enabled=lower):
             coarse, fine = self._network(images)
+        if self._device_type == "cpu":  # grouping there reads map by map, and turning few bytes is quicker than many
+            coarse, fine = coarse.contiguous(), fine.contiguous()
         return coarse.float(), fine.float()
 
 

@@ -1,5 +1,6 @@
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,12 @@ def oracle() -> ModuleType:
 def reference() -> ModuleType:
     """Grouping as people usually write it, with PyTorch and SciPy."""
     return _beside("reference")
+
+
+@pytest.fixture(scope="session")
+def crowd() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Draws the raw outputs of a network that sees a crowd."""
+    return _beside("crowd").crowd
 
 
 def _beside(file: str) -> ModuleType:

@@ -1,16 +1,20 @@
 """group() on random crowds: equal to the oracle, whatever the arrays' layout and however many threads."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from grouping import COCO17, CROWDPOSE14, GroupingOptions, Skeleton, group
+from grouping import COCO17, CROWDPOSE14, GroupingOptions, Skeleton, group, group_outputs
 
+# With the 100 fused cases of test_outputs, 500 in all.
 thorough = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
@@ -52,7 +56,7 @@ def random_maps(
 scenes = st.builds(
     dict,
     seed=st.integers(0, 2**32 - 1),
-    num_people=st.integers(0, 12),
+    num_people=st.integers(0, 40),
     num_tags=st.sampled_from((1, 2)),
     height=st.integers(1, 60),
     width=st.integers(1, 60),
@@ -83,7 +87,7 @@ def assert_equals_oracle(
     np.testing.assert_allclose(people.scores, scores, rtol=0, atol=1e-5)
 
 
-@thorough
+@settings(thorough, max_examples=200)
 @given(scene=scenes, options=usual, skeleton=st.sampled_from((COCO17, CROWDPOSE14)))
 def test_usual_options_equal_the_oracle(oracle, scene, options, skeleton):
     heatmaps, tags = random_maps(num_keypoints=skeleton.num_keypoints, **scene)
@@ -131,3 +135,28 @@ def test_many_threads_at_once_get_their_own_people():
     for people, alone in zip(results, expected * 4, strict=True):
         np.testing.assert_array_equal(people.keypoints, alone.keypoints)
         np.testing.assert_array_equal(people.scores, alone.scores)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_ten_thousand_calls(crowd):
+    """And threads may come and go meanwhile."""
+    outputs = [crowd(seed, COCO17, 3, 1 + seed % 2, 16, 16, 0.01) for seed in range(4)]
+    maps = random_maps(2, 17, 3, 1, 64, 64, 1.5, 4)
+
+    def call(number: int) -> None:
+        group_outputs(*outputs[number % 4], np.eye(2, 3))
+        group(*maps)
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("memory in use is read from /proc, which is not here")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(call, range(600)))
+    before = resident()
+    for number in range(3000):
+        call(number)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(call, range(2000)))
+    assert resident() - before < 4e6  # 10,000 calls of the two

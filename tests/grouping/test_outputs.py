@@ -22,32 +22,6 @@ def doubled(maps: np.ndarray, times: int = 1) -> np.ndarray:
     return result.numpy()
 
 
-def random_outputs(seed, skeleton, num_people, passes, height, width, noise) -> tuple[np.ndarray, np.ndarray]:
-    """What a network might say of a crowd: [F, 3K, height, width] and [F, 2K, 2 * height, 2 * width]."""
-    random = np.random.default_rng(seed)
-    keypoints = skeleton.num_keypoints
-    coarse = random.normal(0, noise, (passes, 3 * keypoints, height, width))
-    fine = random.normal(0, noise, (passes, 2 * keypoints, 2 * height, 2 * width))
-    coarse[:, 2 * keypoints :] *= 50
-    flips = list(skeleton.flip_indices)
-    for person in range(num_people):
-        for keypoint in range(keypoints):
-            if random.random() < 0.2:
-                continue
-            x, y, high = random.uniform(0, 2 * width), random.uniform(0, 2 * height), random.uniform(0.1, 1)
-            for image in range(passes):
-                at_x, own = (2 * width - x, flips[keypoint]) if image else (x, keypoint)
-                for maps, shift, part, sigma in ((coarse, 2, keypoints, 2.0), (fine, 1, keypoints, 2.0)):
-                    rows, columns = np.mgrid[: maps.shape[2], : maps.shape[3]]
-                    squared = (columns + 0.5 - at_x / shift) ** 2 + (rows + 0.5 - y / shift) ** 2
-                    bump = high * np.exp(-squared / (2 * sigma**2))
-                    maps[image, part + own] = np.maximum(maps[image, part + own], bump)
-                    if maps is coarse:
-                        near = squared < 9
-                        maps[image, 2 * keypoints + own][near] = person * 1.5 + random.normal(0, 0.1, near.sum())
-    return coarse.astype(np.float32), fine.astype(np.float32)
-
-
 def projected(coarse: np.ndarray, fine: np.ndarray, skeleton) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Heatmaps [K, h, w], tags [K, h, w, T] and alphas [K, h, w] at the size of the input, step by step."""
     keypoints, flips = skeleton.num_keypoints, list(skeleton.flip_indices)
@@ -62,7 +36,7 @@ def projected(coarse: np.ndarray, fine: np.ndarray, skeleton) -> tuple[np.ndarra
     return heatmaps.mean(0), np.moveaxis(tags, 0, 3), alphas.mean(0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_people=st.integers(0, 12),
@@ -72,8 +46,8 @@ def projected(coarse: np.ndarray, fine: np.ndarray, skeleton) -> tuple[np.ndarra
     skeleton=st.sampled_from((COCO17, CROWDPOSE14)),
     noise=st.sampled_from((0.0, 0.01, 0.05)),
 )
-def test_fused_equals_grouping_of_projected_maps(seed, num_people, passes, height, width, skeleton, noise):
-    coarse, fine = random_outputs(seed, skeleton, num_people, passes, height, width, noise + 1e-4)
+def test_fused_equals_grouping_of_projected_maps(crowd, seed, num_people, passes, height, width, skeleton, noise):
+    coarse, fine = crowd(seed, skeleton, num_people, passes, height, width, noise + 1e-4)
     options = GroupingOptions(max_people=30)
     heatmaps, tags, alphas = projected(coarse, fine, skeleton)
     expected = group(heatmaps, tags, options, skeleton)
@@ -85,7 +59,7 @@ def test_fused_equals_grouping_of_projected_maps(seed, num_people, passes, heigh
     np.testing.assert_allclose(people.sigmas, np.where(expected.found, 4 * np.sqrt(scales), 0), rtol=1e-4)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_people=st.integers(0, 40),
@@ -94,8 +68,8 @@ def test_fused_equals_grouping_of_projected_maps(seed, num_people, passes, heigh
     width=st.integers(8, 64),
     skeleton=st.sampled_from((COCO17, CROWDPOSE14)),
 )
-def test_fused_equals_the_usual_implementation(reference, seed, num_people, passes, height, width, skeleton):
-    coarse, fine = random_outputs(seed, skeleton, num_people, passes, height, width, 0.01)
+def test_fused_equals_the_usual_implementation(crowd, reference, seed, num_people, passes, height, width, skeleton):
+    coarse, fine = crowd(seed, skeleton, num_people, passes, height, width, 0.01)
     tensors = torch.from_numpy(coarse), torch.from_numpy(fine)
     maps = reference.projected(*tensors, list(skeleton.flip_indices))
     keypoints, scores = reference.group(*maps, skeleton.grouping_order)
@@ -121,8 +95,8 @@ def test_doubling_is_pytorchs(seed, height, width):
             np.testing.assert_array_equal(block[1:17, 1:17][: part.shape[0], : part.shape[1]], part)
 
 
-def test_people_come_in_source_pixels_and_sigmas_grow_along():
-    coarse, fine = random_outputs(5, COCO17, 3, 1, 32, 40, 0.001)
+def test_people_come_in_source_pixels_and_sigmas_grow_along(crowd):
+    coarse, fine = crowd(5, COCO17, 3, 1, 32, 40, 0.001)
     plain = group_outputs(coarse, fine, IDENTITY)
     moved = group_outputs(coarse, fine, [[3, 0, 10], [0, 3, -5]])
     assert len(plain) == 3
@@ -131,8 +105,8 @@ def test_people_come_in_source_pixels_and_sigmas_grow_along():
     assert group_outputs(coarse, fine, IDENTITY, scale_branch=False).sigmas is None
 
 
-def test_layout_and_dtype_do_not_matter():
-    coarse, fine = random_outputs(6, COCO17, 4, 2, 24, 24, 0.001)
+def test_layout_and_dtype_do_not_matter(crowd):
+    coarse, fine = crowd(6, COCO17, 4, 2, 24, 24, 0.001)
     expected = group_outputs(coarse, fine, IDENTITY)
     last = [np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for maps in (coarse, fine)]
     for pair in (last, [maps.astype(np.float64) for maps in (coarse, fine)]):

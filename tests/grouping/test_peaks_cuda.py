@@ -62,28 +62,6 @@ def emulator(tmp_path_factory) -> Emulator:
     return Emulator(library)
 
 
-def outputs(seed, skeleton, people, passes, height, width) -> tuple[np.ndarray, np.ndarray]:
-    """A crowd as in test_outputs, drawn with one Gaussian a keypoint: [F, 3K, h/4, w/4] and [F, 2K, h/2, w/2]."""
-    random, keypoints = np.random.default_rng(seed), skeleton.num_keypoints
-    coarse = random.normal(0, 0.02, (passes, 3 * keypoints, height, width))
-    fine = random.normal(0, 0.02, (passes, 2 * keypoints, 2 * height, 2 * width))
-    coarse[:, 2 * keypoints :] *= 20
-    for person in range(people):
-        for keypoint in range(keypoints):
-            x, y = random.uniform(0, 2 * width), random.uniform(0, 2 * height)
-            for image in range(passes):
-                at_x, own = (2 * width - x, skeleton.flip_indices[keypoint]) if image else (x, keypoint)
-                for maps, shift in ((coarse, 2), (fine, 1)):
-                    rows, columns = np.mgrid[: maps.shape[2], : maps.shape[3]]
-                    squared = (columns + 0.5 - at_x / shift) ** 2 + (rows + 0.5 - y / shift) ** 2
-                    map_ = maps[image, keypoints + own]
-                    np.maximum(map_, random.uniform(0, 1) * np.exp(-squared / 8), out=map_)
-                    if maps is coarse:
-                        maps[image, 2 * keypoints + own][squared < 9] = 1.5 * person + random.normal(0, 0.1)
-    coarse[:, 2 * keypoints :] += random.normal(0, 0.02, coarse[:, 2 * keypoints :].shape)  # no two tags are equal
-    return coarse.astype(np.float32), fine.astype(np.float32)
-
-
 def assert_same(emulator, coarse, fine, options, skeleton, scale_branch=True):
     expected = group_outputs(coarse, fine, AFFINE, options, skeleton, scale_branch)
     people = group_outputs_on(emulator, coarse, fine, AFFINE, options, skeleton, scale_branch)
@@ -100,9 +78,9 @@ def assert_same(emulator, coarse, fine, options, skeleton, scale_branch=True):
 @pytest.mark.parametrize("passes", [1, 2])
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (19, 9), (1, 1), (8, 30)])
 @pytest.mark.parametrize("people", [0, 3, 9])
-def test_people_are_those_of_the_cpu(emulator, passes, height, width, people):
+def test_people_are_those_of_the_cpu(emulator, passes, height, width, people, crowd):
     for seed, skeleton in ((1, COCO17), (2, CROWDPOSE14)):
-        coarse, fine = outputs(seed, skeleton, people, passes, height, width)
+        coarse, fine = crowd(seed, skeleton, people, passes, height, width, 0.02)
         assert_same(emulator, coarse, fine, GroupingOptions(), skeleton)
 
 
@@ -115,14 +93,14 @@ def test_people_are_those_of_the_cpu(emulator, passes, height, width, people):
         GroupingOptions(nms_kernel=17, tag_threshold=0.2),
     ],
 )
-def test_options_mean_the_same(emulator, options):
-    coarse, fine = outputs(3, COCO17, 4, 2, 14, 18)
+def test_options_mean_the_same(emulator, options, crowd):
+    coarse, fine = crowd(3, COCO17, 4, 2, 14, 18, 0.02)
     assert can_group(options)
     assert_same(emulator, coarse, fine, options, COCO17, scale_branch=False)
 
 
-def test_any_layout_is_read_where_it_lies(emulator):
-    coarse, fine = outputs(4, COCO17, 3, 2, 12, 12)
+def test_any_layout_is_read_where_it_lies(emulator, crowd):
+    coarse, fine = crowd(4, COCO17, 3, 2, 12, 12, 0.02)
     last = [np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2) for maps in (coarse, fine)]
     plain = assert_same(emulator, coarse, fine, GroupingOptions(), COCO17)
     people = group_outputs_on(emulator, *last, AFFINE)
@@ -130,8 +108,8 @@ def test_any_layout_is_read_where_it_lies(emulator):
 
 
 @pytest.mark.parametrize(("which", "map_"), [(0, 20), (0, 40), (1, 20)])
-def test_what_is_not_finite_is_refused(emulator, which, map_):
-    pair = outputs(5, COCO17, 1, 1, 8, 8)
+def test_what_is_not_finite_is_refused(emulator, which, map_, crowd):
+    pair = crowd(5, COCO17, 1, 1, 8, 8, 0.02)
     pair[which][0, map_, 2, 3] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         group_outputs_on(emulator, *pair, AFFINE)
