@@ -204,10 +204,13 @@ def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> Peop
     if len(people) > options.max_people:
         kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
         people, keypoints, scores = people[kept], keypoints[kept], scores[kept]
-    if options.refine and (people < 0).any():
+    missing = (people < 0).sum(axis=0)
+    if options.refine and missing.any():
         means = mean_tags(people, scene.candidate_tags)
+        # Those that most people miss first, so that the threads get alike.
+        order = np.argsort(-missing, kind="stable")[: np.count_nonzero(missing)]
         share_out(
-            fill_missing_keypoints, len(scene.heatmaps), scene.heatmaps, scene.doublings, scene.maxima, scene.tags,
+            fill_missing_keypoints, len(order), order, scene.heatmaps, scene.doublings, scene.maxima, scene.tags,
             scene.tag_doublings, scene.lowest, scene.highest, people, means, keypoints,
         )  # fmt: skip
     return People(keypoints, scores, skeleton=skeleton)

@@ -70,7 +70,12 @@ def draw(
     rows = len(block) // 2 + 1
     if doublings == 0:
         height, width = map_.shape
+        inside = x0 >= 0 and x0 + WIDTH <= width
         for y in range(max(y0, 0), min(y0 + len(block), height)):
+            if inside:
+                for column in range(WIDTH):
+                    block[y - y0, column] = map_[y, x0 + column]
+                continue
             for x in range(max(x0, 0), min(x0 + WIDTH, width)):
                 block[y - y0, x - x0] = map_[y, x]
     elif doublings == 1:

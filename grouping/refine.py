@@ -106,6 +106,7 @@ def mean_tags(people: NDArray[np.int64], tags: NDArray[np.float32]) -> NDArray[n
 def fill_missing_keypoints(
     start: int,
     step: int,
+    order: NDArray[np.int64],
     heatmaps: NDArray[np.float32],
     doublings: int,
     maxima: NDArray[np.float32],
@@ -117,7 +118,7 @@ def fill_missing_keypoints(
     means: NDArray[np.float32],
     keypoints: NDArray[np.float32],
 ) -> None:
-    """Write what is missing of every step-th keypoint from `start` on into keypoints [P, K, 3], where the maps hold it.
+    """Write what is missing of every step-th keypoint in `order`, from `start` on, into keypoints [P, K, 3].
 
     The place is the pixel with the highest heatmap value - round(distance of its tag to the person's mean tag), the
     first in reading order; it is taken if its heatmap value is above 0, the same way placed as a candidate.
@@ -140,7 +141,7 @@ def fill_missing_keypoints(
         np.empty((TILE + 2, WIDTH), np.float32),
         drawing_room(),
     )
-    for keypoint in range(start, len(heatmaps), step):
+    for keypoint in order[start::step]:
         heatmap, tagmap = heatmaps[keypoint], tagmaps[keypoint]
         low, high = lowest[keypoint].reshape((num_tags, tiles)), highest[keypoint].reshape((num_tags, tiles))
         drawn.heat_slots[:] = drawn.tag_slots[:] = -1
