@@ -10,7 +10,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .interpolation import WIDTH, draw, drawing_room, value_at
-from .tiles import TILE, tile_pixels
+from .tiles import TILE
+
+_MARGIN = 3  # pixels drawn around a tile: enough for a window of 7 x 7, and odd, as `draw` wants it
 
 
 @njit(cache=True, nogil=True)
@@ -34,55 +36,63 @@ def find_peaks(
     reach = kernel // 2
     # Values between pixels can exceed both by a rounding error, so what is doubled is looked into a little sooner.
     least = threshold - 1e-5 * abs(threshold) if doublings else threshold
-    margin = reach | 1  # odd, as `draw` wants it
-    side = TILE + 2 * margin
-    room, tile = drawing_room(), np.empty((side, max(side, WIDTH)), np.float32)
+    room, tile = drawing_room(), np.zeros((TILE + 2 * _MARGIN, WIDTH), np.float32)
     count = 0
     for row in range(maxima.shape[0]):
         for column in range(maxima.shape[1]):
             if maxima[row, column] <= least:
                 continue
-            top, bottom = tile_pixels(row, height)
-            left, right = tile_pixels(column, width)
-            if doublings:
-                x0, y0 = max(left - margin, 0), max(top - margin, 0)
-                block = tile[
-                    y0 - top + margin : min(bottom + margin, height) - top + margin,
-                    x0 - left + margin : min(right + margin, width) - left + margin,
-                ]
-                if side <= WIDTH:
-                    draw(heatmap, doublings, left - margin, top - margin, room, tile)
-                else:
-                    _draw_pixels(heatmap, doublings, x0, y0, block)
-            else:
-                x0, y0 = 0, 0
-                block = heatmap
-            for y in range(top, bottom):
-                for x in range(left, right):
-                    value = block[y - y0, x - x0]
-                    if value > threshold and _is_peak(block, x - x0, y - y0, reach):
-                        count = _insert(pixels, values, count, x, y, value)
+            x0, y0 = column * TILE - _MARGIN, row * TILE - _MARGIN
+            draw(heatmap, doublings, x0, y0, room, tile)
+            if x0 < 0 or y0 < 0 or x0 + WIDTH > width or y0 + len(tile) > height:
+                tile[: max(-y0, 0)] = tile[height - y0 :] = -np.inf
+                tile[:, : max(-x0, 0)] = tile[:, width - x0 :] = -np.inf
+            if reach and not _may_hold_peaks(tile.reshape(-1), np.float32(least)):
+                continue  # a slope, as most are
+            for y in range(_MARGIN, _MARGIN + TILE):
+                for x in range(_MARGIN, _MARGIN + TILE):
+                    value = tile[y, x]
+                    if value <= threshold or not _is_highest(tile, x, y, min(reach, _MARGIN)):
+                        continue
+                    if reach <= _MARGIN or _is_highest_in_map(heatmap, doublings, x0 + x, y0 + y, reach):
+                        count = _insert(pixels, values, count, x0 + x, y0 + y, value)
     return count
 
 
-@njit(cache=True, nogil=True)
-def _draw_pixels(heatmap: NDArray[np.float32], doublings: int, x0: int, y0: int, block: NDArray[np.float32]) -> None:
-    for y in range(block.shape[0]):
-        for x in range(block.shape[1]):
-            block[y, x] = value_at(heatmap, x0 + x, y0 + y, doublings)
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
+def _may_hold_peaks(pixels: NDArray[np.float32], least: np.float32) -> bool:
+    """Whether anything in a drawn tile's rows is `least` or more and as high as the four pixels beside it.
+
+    A loop that only counts, over a length known beforehand, becomes vector instructions.
+    """
+    peaks = 0
+    for index in range(_MARGIN * WIDTH, (_MARGIN + TILE) * WIDTH):
+        beside = max(pixels[index - 1], pixels[index + 1])
+        above_or_below = max(pixels[index - WIDTH], pixels[index + WIDTH])
+        peaks += pixels[index] >= max(max(beside, least), above_or_below)
+    return peaks > 0
 
 
 @njit(cache=True, nogil=True)
-def _is_peak(block: NDArray[np.float32], x: int, y: int, reach: int) -> bool:
-    height, width = block.shape
-    value = block[y, x]
-    if reach and 0 < x < width - 1 and 0 < y < height - 1:
-        nearest = max(max(block[y, x - 1], block[y, x + 1]), max(block[y - 1, x], block[y + 1, x]))
-        if nearest > value:  # as nearly always
-            return False
+def _is_highest(tile: NDArray[np.float32], x: int, y: int, reach: int) -> bool:
+    value = tile[y, x]
+    if reach and (tile[y, x - 1] > value or tile[y, x + 1] > value or tile[y - 1, x] > value or tile[y + 1, x] > value):
+        return False  # as nearly always
+    for other_y in range(y - reach, y + reach + 1):
+        for other_x in range(x - reach, x + reach + 1):
+            if tile[other_y, other_x] > value:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _is_highest_in_map(heatmap: NDArray[np.float32], doublings: int, x: int, y: int, reach: int) -> bool:
+    """The same for a window that is larger than a drawn tile's margin."""
+    height, width = heatmap.shape[0] << doublings, heatmap.shape[1] << doublings
+    value = value_at(heatmap, x, y, doublings)
     for other_y in range(max(y - reach, 0), min(y + reach + 1, height)):
         for other_x in range(max(x - reach, 0), min(x + reach + 1, width)):
-            if block[other_y, other_x] > value:
+            if value_at(heatmap, other_x, other_y, doublings) > value:
                 return False
     return True
 

@@ -33,7 +33,7 @@ class _Drawn(NamedTuple):
     heat_slots: NDArray[np.int32]  # [tiles], where in heats it is, or -1
     heats: NDArray[np.float32]  # [., TILE * TILE], row by row; -inf where the map has ended
     highest: NDArray[np.float32]  # [tiles], no value is higher; of a drawn tile its highest value
-    peaks: NDArray[np.int32]  # [tiles], of a drawn tile where that is first
+    peaks: NDArray[np.int32]  # [tiles], of a drawn tile where that is first, or -1 if nobody has asked
     tag_slots: NDArray[np.int32]  # [tiles], where in tags it is, or -1
     tags: NDArray[np.float32]  # [., T, TILE * TILE]
     used: NDArray[np.int32]  # [2], how many are drawn of either
@@ -291,9 +291,13 @@ def _look_into(
         _draw_tile(heatmap, doublings, left, top, np.float32(-np.inf), drawn, drawn.heats[slot])
         drawn.scores[:] = drawn.heats[slot]
         drawn.highest[tile] = _highest(drawn.scores)
-        drawn.peaks[tile] = _first_place(drawn.heats[slot], drawn.highest[tile])
+        drawn.peaks[tile] = -1
     most = drawn.highest[tile] - bounds.nearest[tile]
-    if bounds.farthest[tile] == 0 or most < least:  # no tag in this tile is far enough to matter, or all are too far
+    if most < least:
+        return most, 0
+    if bounds.farthest[tile] == 0:  # no tag in this tile is far enough to matter
+        if drawn.peaks[tile] < 0:
+            drawn.peaks[tile] = _first_place(drawn.heats[drawn.heat_slots[tile]], most)
         return most, drawn.peaks[tile]
     if drawn.tag_slots[tile] < 0:
         drawn.tag_slots[tile] = drawn.used[1]

@@ -81,12 +81,6 @@ def tile_tag_ranges(
 
 
 @njit(cache=True, nogil=True)
-def tile_pixels(tile: int, length: int) -> tuple[int, int]:
-    """First and last + 1 pixel of a tile along a side of `length` pixels of full size."""
-    return tile * TILE, min((tile + 1) * TILE, length)
-
-
-@njit(cache=True, nogil=True)
 def _stored(tile: int, doublings: int, length: int) -> tuple[int, int]:
     """First and last + 1 of the `length` stored pixels that a tile's values are made of."""
     size = TILE >> doublings
