@@ -24,6 +24,7 @@ class _Bounds(NamedTuple):
     nearest: NDArray[np.float32]  # rounded distance of the tile's tags from the person's mean tag, at least
     farthest: NDArray[np.float32]  # at most
     most: NDArray[np.float32]  # heatmap - round(tag distance), at most
+    sure: NDArray[np.float32]  # what it is where the highest value lies at the greatest distance
     waiting: NDArray[np.int32]  # room for tiles to look into
 
 
@@ -127,8 +128,8 @@ def fill_missing_keypoints(
     """
     num_tags, tiles = tagmaps.shape[3], maxima.shape[1] * maxima.shape[2]
     slack = _SLACK if doublings or tag_doublings else np.float32(0)
-    nearest, farthest, most = np.empty((3, tiles), np.float32)
-    bounds = _Bounds(nearest, farthest, most, np.empty(tiles, np.int32))
+    nearest, farthest, most, sure = np.empty((4, tiles), np.float32)
+    bounds = _Bounds(nearest, farthest, most, sure, np.empty(tiles, np.int32))
     drawn = _Drawn(
         np.empty(tiles, np.int32),
         np.empty((tiles, _AREA), np.float32),
@@ -177,13 +178,25 @@ def _bound_tiles(
     bounds.nearest[:] = bounds.farthest[:] = 0
     for index in range(len(mean_tag)):
         _add_squares(lowest[index], highest[index], slack, mean_tag[index], bounds.nearest, bounds.farthest)
-    _subtract(highest_heats, slack, bounds.nearest, bounds.farthest, bounds.most)
-    most, best = np.float32(-np.inf), 0
-    for tile in range(len(highest_heats)):
-        sure = highest_heats[tile] - bounds.farthest[tile]
-        if sure > most:
-            most, best = sure, tile
-    return best
+    _subtract(highest_heats, slack, bounds.nearest, bounds.farthest, bounds.most, bounds.sure)
+    return _first_highest(bounds.sure.view(np.int32))
+
+
+@njit(cache=True, nogil=True)
+def _first_highest(bits: NDArray[np.int32]) -> int:
+    """Where the highest of float32 values, given by their bits, is first: whole numbers compare many at a time."""
+    highest, place = np.int32(-(2**31)), np.int32(len(bits))
+    for index in range(len(bits)):
+        highest = max(highest, _in_order(bits[index]))
+    for index in range(len(bits)):
+        place = min(place, np.int32(index) if _in_order(bits[index]) == highest else np.int32(len(bits)))
+    return place
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _in_order(bits: np.int32) -> np.int32:
+    """A whole number that grows with the float32 value of these bits."""
+    return np.int32(bits ^ np.int32(np.int32(bits >> 31) & np.int32(0x7FFFFFFF)))
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
@@ -211,13 +224,15 @@ def _subtract(
     nearest: NDArray[np.float32],
     farthest: NDArray[np.float32],
     most: NDArray[np.float32],
+    sure: NDArray[np.float32],
 ) -> None:
-    """Make rounded distances of the squared ones in `nearest` and `farthest`, and of them the bounds `most`."""
+    """Make rounded distances of the squared ones in `nearest` and `farthest`, and of them `most` and `sure`."""
     for tile in range(len(most)):
         heat = highest_heats[tile]
         nearest[tile] = np.rint(np.sqrt(nearest[tile]))
         farthest[tile] = np.rint(np.sqrt(farthest[tile]))
         most[tile] = heat + slack * abs(heat) - nearest[tile]
+        sure[tile] = heat - farthest[tile]
 
 
 @njit(cache=True, nogil=True)
