@@ -127,6 +127,21 @@ def test_other_dtypes_and_layouts_mean_the_same_and_inputs_stay_untouched():
     np.testing.assert_array_equal(tags, copies[1])
 
 
+@pytest.mark.parametrize("doubled", [False, True])
+def test_the_largest_finite_numbers_come_to_an_end(doubled):
+    """Bounds and distances overflow; the search ends all the same, and the people found have finite places."""
+    huge, random = np.finfo(np.float32).max, np.random.default_rng(5)
+    heatmaps = random.choice(np.array([0, 1e-45, 3e-45, 0.5, huge / 99], np.float32), (17, 40, 36))
+    tags = random.choice(np.array([-huge / 2, 0, huge / 2], np.float32), (17, 40, 36, 2))
+    if doubled:
+        coarse = np.concatenate((heatmaps, heatmaps, tags[..., 0]))[None]
+        fine = np.repeat(np.repeat(coarse[:, :34], 2, axis=2), 2, axis=3)
+        people = group_outputs(coarse, fine, np.eye(2, 3))
+    else:
+        people = group(heatmaps, tags)
+    assert len(people) and np.isfinite(people.keypoints).all()
+
+
 def test_many_threads_at_once_get_their_own_people():
     inputs = [random_maps(seed, 17, seed % 6, 1 + seed % 2, 90, 70, 1.5, 6) for seed in range(24)]
     expected = [group(*pair) for pair in inputs]
