@@ -6,7 +6,6 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -50,7 +49,8 @@ def _findings() -> Iterator[tuple[str, str]]:
     yield "auto chooses", f"{backends.choose_backend('auto')} on {device}"
     on_gpu = device.type == "cuda" and _version("cupy-cuda13x") != "not installed"
     yield "grouping", "GPU (CuPy)" if on_gpu else "CPU (Numba)"
-    compiled, folder = _compiled_grouping()
+    folder = grouping.compiled_folder()
+    compiled = any(folder.glob("group._scan*.nbi"))
     yield "compiled grouping", f"in {folder}" if compiled else "not yet; swahr doctor --warm does it"
 
 
@@ -59,11 +59,3 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _compiled_grouping() -> tuple[bool, Path]:
-    """Whether Numba's cache holds grouping, and the folder that Numba keeps it in."""
-    from grouping.group import _scan
-
-    folder = Path(_scan.stats.cache_path)
-    return any(folder.glob("group._scan*.nbc")), folder

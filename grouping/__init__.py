@@ -1,6 +1,7 @@
 """From the network's maps to people: skeletons, candidates, tag matching, refinement."""
 
-from .group import group, group_outputs, start_warm_up, warm_up
+from .compiled import forget_outdated
+from .group import compiled_folder, group, group_outputs, start_warm_up, warm_up
 from .options import GroupingOptions
 from .people import People
 from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
@@ -12,8 +13,11 @@ __all__ = [
     "GroupingOptions",
     "People",
     "Skeleton",
+    "compiled_folder",
     "group",
     "group_outputs",
     "start_warm_up",
     "warm_up",
 ]
+
+forget_outdated(compiled_folder())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -110,6 +111,11 @@ def warm_up() -> None:
     heatmaps = np.ones((keypoints, 1, 1), np.float32)
     group(heatmaps, heatmaps[..., None])
     group_outputs(np.ones((1, 3 * keypoints, 1, 1)), np.ones((1, 2 * keypoints, 2, 2)), np.eye(2, 3))
+
+
+def compiled_folder() -> Path:
+    """Where Numba keeps grouping, compiled, between runs."""
+    return Path(_scan.stats.cache_path)
 
 
 @dataclass(eq=False)
