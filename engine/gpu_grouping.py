@@ -32,8 +32,8 @@ class GpuGrouping:
         """The people, or None where the CPU has to find them.
 
         That is where the outputs do not lie on a CUDA device, CuPy is not installed, the options are beyond the
-        kernels, or the GPU failed, now or before: then one message says so. Raises ValueError if a value is NaN or
-        infinite.
+        kernels, or the GPU failed, now or before: then one message says so. Raises NotFiniteError, a ValueError, if
+        a value is NaN or infinite.
         """
         if not self.usable or coarse.device.type != "cuda" or not peaks_cuda.can_group(options):
             return None
@@ -42,7 +42,7 @@ class GpuGrouping:
             return peaks_cuda.group_outputs_cuda(
                 coarse, fine, to_source, options, skeleton, scale_branch, stream=stream
             )
-        except ValueError:  # what the network said is at fault
+        except peaks_cuda.NotFiniteError:  # what the network said is at fault
             raise
         except Exception as error:  # whatever CuPy, its compiler or the driver may raise: the CPU needs none of them
             self.usable = False

@@ -11,7 +11,7 @@ def forget_outdated(folder: Path, sources: Path = HERE) -> int:
     """Delete what was compiled before the newest of the package's sources; returns how many functions that were.
 
     Numba looks at a function's own file only, but machine code holds the functions that it calls as well. folder:
-    where Numba keeps this package's functions; it need not exist, nor be writable.
+    where Numba keeps this package's functions; it need not exist.
     """
     newest = max(source.stat().st_mtime_ns for source in sources.glob("*.py"))
     forgotten = 0
@@ -20,6 +20,6 @@ def forget_outdated(folder: Path, sources: Path = HERE) -> int:
             if index.stat().st_mtime_ns < newest:
                 index.unlink()
                 forgotten += 1
-        except OSError:  # another process was quicker, or it is not ours to delete: then it is not ours to use either
+        except OSError:  # another process was quicker; Numba keeps nothing where it may not write
             continue
     return forgotten

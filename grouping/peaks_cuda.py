@@ -32,6 +32,10 @@ THREADS, TILE, MOST_PEAKS, MOST_REACH = 256, 32, 2048, 8  # as in the source
 _DEFAULTS = GroupingOptions()
 
 
+class NotFiniteError(ValueError):
+    """The network's outputs hold NaN or infinity: not the GPU's fault, as other errors here are."""
+
+
 class Device(Protocol):
     """Where the kernels run; its arrays have a shape and, as `Output` needs them, strides."""
 
@@ -67,7 +71,7 @@ def group_outputs_on(
 
     Two copies cross to the host: the candidates, and after matching what was found of missing keypoints. Returns None
     where a map has more peaks than the kernels have room for (noise, not people); the CPU then has to do it. Raises
-    ValueError if a value is NaN or infinite.
+    NotFiniteError if a value is NaN or infinite.
     """
     keypoints, (passes, _, height, width) = skeleton.num_keypoints, fine.shape
     rows, columns = -(-2 * height // TILE), -(-2 * width // TILE)
@@ -93,7 +97,7 @@ def group_outputs_on(
     device.launch("choose", (keypoints, 1, 1), (*outputs, *common, halves, *size, counts, keys, np.int32(limit), words))
     host = device.get(found)
     if host[:1].view(np.int32)[0]:
-        raise ValueError("the network's outputs hold values that are not finite numbers")
+        raise NotFiniteError("the network's outputs hold values that are not finite numbers")
     counts = host[1 : 1 + keypoints].view(np.int32).astype(np.int64)
     if (counts > MOST_PEAKS).any():
         return None

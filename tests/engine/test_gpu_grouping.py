@@ -8,6 +8,7 @@ import pytest
 from engine import gpu_grouping
 from engine.gpu_grouping import GpuGrouping
 from grouping import COCO17, GroupingOptions
+from grouping.peaks_cuda import NotFiniteError
 
 
 @pytest.fixture
@@ -36,7 +37,13 @@ def arguments(outputs):
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU\nmore"), ImportError("libnvrtc.so.13"), OSError("gone")]
+    "error",
+    [
+        RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU\nmore"),
+        ImportError("libnvrtc.so.13"),
+        OSError("gone"),
+        ValueError("DLPack"),
+    ],
 )
 def test_a_failure_is_told_once_and_the_cpu_takes_over(monkeypatch, on_cuda, caplog, error):
     calls = failing(monkeypatch, error)
@@ -52,7 +59,7 @@ def test_a_failure_is_told_once_and_the_cpu_takes_over(monkeypatch, on_cuda, cap
 
 
 def test_numbers_that_are_not_finite_are_no_failure_of_the_gpu(monkeypatch, on_cuda):
-    failing(monkeypatch, ValueError("not finite"))
+    failing(monkeypatch, NotFiniteError("not finite"))
     grouping = GpuGrouping()
     with pytest.raises(ValueError, match="not finite"):
         grouping(*arguments(on_cuda))
