@@ -27,7 +27,8 @@ app = typer.Typer(
 )
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Backend = Annotated[str, typer.Option(help="auto, or what is to run the network.")]
+Backend = Annotated[str, typer.Option(help="What runs the network: auto, eager, openvino, inductor or tensorrt.")]
+Precision = Annotated[str, typer.Option(help="What it computes in: auto, float32, bfloat16, float16 or int8.")]
 Model = Annotated[str, typer.Option(help="A model that `swahr models` lists, or a weights file.")]
 Preset = Annotated[str | None, typer.Option(help="The network that a .pth file's weights belong to.")]
 Size = Annotated[
@@ -108,6 +109,7 @@ def process(
     flip: Flip = False,
     device: Device = "auto",
     backend: Backend = "auto",
+    precision: Precision = "auto",
     threshold: Threshold = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
@@ -131,6 +133,7 @@ def process(
             flip=flip,
             device=device,
             backend=backend,
+            precision=precision,
             threshold=threshold,
         )
     )
@@ -171,6 +174,7 @@ def evaluate(
     scales: Annotated[str, typer.Option(help="Look at several sizes: 0.5,1,1.5.")] = "1",
     device: Device = "auto",
     backend: Backend = "auto",
+    precision: Precision = "auto",
     threshold: Threshold = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
     record: Annotated[
@@ -190,7 +194,14 @@ def evaluate(
     if scale_study and (annotations != "demo:" or json or record):
         raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
     estimator = PoseEstimator.load(
-        model, preset=preset, device=device, backend=backend, size=size, flip=flip, scales=_numbers(scales)
+        model,
+        preset=preset,
+        device=device,
+        backend=backend,
+        precision=precision,
+        size=size,
+        flip=flip,
+        scales=_numbers(scales),
     )
     if threshold is not None:
         estimator.options = replace(estimator.options, detection_threshold=threshold)

@@ -13,7 +13,7 @@ from rich.table import Table
 import grouping
 from app.bench import machine
 from engine import backends
-from engine.estimator import choose_device
+from engine.devices import choose_device
 
 PACKAGES = ("torch", "numpy", "numba", "opencv-python", "av", "PyQt6", "cupy-cuda13x", "torch-tensorrt")
 
@@ -46,7 +46,7 @@ def _findings() -> Iterator[tuple[str, str]]:
     else:
         yield "cuda", "no device"
     device = choose_device("auto")
-    yield "auto chooses", f"{backends.choose_backend('auto')} on {device}"
+    yield "auto chooses", f"{backends.choices('auto', 'auto', device)[0][0]} on {device}"
     on_gpu = device.type == "cuda" and _version("cupy-cuda13x") != "not installed"
     yield "grouping", "GPU (CuPy)" if on_gpu else "CPU (Numba)"
     folder = grouping.compiled_folder()

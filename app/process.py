@@ -35,7 +35,7 @@ class ProcessOptions:
 
     output: file or folder of the annotated pictures; None: beside the source.
     json: where poses are written as JSON lines, ``Path()`` for beside the output; None: they are not.
-    model, preset, size, flip, device, backend: see ``PoseEstimator.load``.
+    model, preset, size, flip, device, backend, precision: see ``PoseEstimator.load``.
     threshold: a keypoint's least heatmap value; None: the model's own.
     """
 
@@ -52,6 +52,7 @@ class ProcessOptions:
     flip: bool = False
     device: str = "auto"
     backend: str = "auto"
+    precision: str = "auto"
     threshold: float | None = None
 
 
@@ -105,6 +106,8 @@ def _process(options: ProcessOptions, tally: Tally, sinks: list[Sink]) -> str:
         console = Console(stderr=True)
         if console.is_terminal and not options.quiet:
             write = _with_progress(write, stack.enter_context(_progress_bar(source.info, console)), tally)
+        if source.info.size is not None and source.info.kind != "image":
+            estimator.prepare(*source.info.size, sigmas=options.scale_map or None)
         tally.start()
         run_recorded(source, _inference(estimator, options.scale_map), write)
     notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
@@ -119,8 +122,10 @@ def _load_estimator(options: ProcessOptions) -> Any:
         preset=options.preset,
         device=options.device,
         backend=options.backend,
+        precision=options.precision,
         size=options.size,
         flip=options.flip,
+        sigmas=options.json is not None,  # only the poses show them
     )
     if options.threshold is not None:
         estimator.options = replace(estimator.options, detection_threshold=options.threshold)

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from engine.heads import split_outputs
-
 Outputs = tuple[Tensor, Tensor]
 
 
@@ -43,7 +41,7 @@ class HalfMaps:
 
     heatmaps: Tensor
     tags: Tensor
-    alphas: Tensor
+    alphas: Tensor | None
 
 
 def resized(maps: Tensor, height: int, width: int) -> Tensor:
@@ -54,20 +52,25 @@ def resized(maps: Tensor, height: int, width: int) -> Tensor:
 def at_half(outputs: Outputs, flip_indices: Sequence[int]) -> HalfMaps:
     """Average what both resolutions and both passes say, at 1/2 of the input.
 
-    outputs: [F, 3K, H/4, W/4] and [F, 2K, H/2, W/2]; with F = 2 the second is of the mirrored image.
+    outputs: [F, (K alphas |) K heatmaps | K tags, H/4, W/4] and [F, (K alphas |) K heatmaps, H/2, W/2]; with F = 2 the
+        second is of the mirrored image.
     flip_indices: for each keypoint the index of its mirror image.
 
-    Heatmaps and alphas are averaged over the passes, tags are kept side by side. The alphas of the 1/4 map
-    are left
+    Heatmaps and alphas are averaged over the passes, tags are kept side by side. The alphas of the 1/4 map are left
     out: they stretch a Gaussian twice as wide, so an average would mean neither.
     """
-    (_, coarse_heatmaps, tags), (alphas, fine_heatmaps) = split_outputs(outputs, len(flip_indices))
+    coarse, fine = outputs
+    keypoints = len(flip_indices)
+    coarse_heatmaps, tags = coarse[:, -2 * keypoints : -keypoints], coarse[:, -keypoints:]
+    fine_heatmaps = fine[:, -keypoints:]
+    alphas = fine[:, :keypoints] if fine.shape[1] > keypoints else None
     height, width = fine_heatmaps.shape[-2:]
     heatmaps = (resized(coarse_heatmaps, height, width) + fine_heatmaps) / 2
     tags = resized(tags, height, width)
     if len(heatmaps) == 2:
-        heatmaps, tags, alphas = (unmirrored(maps, flip_indices) for maps in (heatmaps, tags, alphas))
-    return HalfMaps(heatmaps.mean(0, keepdim=True), tags, alphas.mean(0, keepdim=True))
+        heatmaps, tags = (unmirrored(maps, flip_indices) for maps in (heatmaps, tags))
+        alphas = None if alphas is None else unmirrored(alphas, flip_indices)
+    return HalfMaps(heatmaps.mean(0, keepdim=True), tags, None if alphas is None else alphas.mean(0, keepdim=True))
 
 
 def unmirrored(maps: Tensor, flip_indices: Sequence[int]) -> Tensor:
@@ -78,23 +81,20 @@ def unmirrored(maps: Tensor, flip_indices: Sequence[int]) -> Tensor:
 
 def aggregate(
     outputs: Mapping[float, Outputs], size: tuple[int, int], flip_indices: Sequence[int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Project the maps of all scales onto the input at scale 1 and average the heatmaps (section 4.1,
-    testing).
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Project the maps of all scales onto the input at scale 1 and average the heatmaps (section 4.1, testing).
 
-    outputs: scale -> the network's outputs of one image, [F, 3K, H/4, W/4] and [F, 2K, H/2, W/2]; scale 1 is
-    one of
-        them.
+    outputs: scale -> the network's outputs of one image, as `at_half` takes them; scale 1 is one of them.
     size: width and height of the input at scale 1.
 
     Tags and alphas come from scale 1 alone: a tag has no meaning from one scale to the next, and an alpha
     counts the pixels of its own.
-    Returns heatmaps [K, h, w], tags [K, h, w, T], alphas [K, h, w].
+    Returns heatmaps [K, h, w], tags [K, h, w, T], alphas [K, h, w] or None.
     """
     width, height = size
     halves = {scale: at_half(one, flip_indices) for scale, one in outputs.items()}
     heatmaps = sum(resized(half.heatmaps, height, width) for half in halves.values()) / len(halves)
     main = halves[1.0]
     tags = resized(main.tags, height, width)
-    alphas = resized(main.alphas, height, width)
-    return heatmaps[0], tags.permute(1, 2, 3, 0), alphas[0]
+    alphas = None if main.alphas is None else resized(main.alphas, height, width)[0]
+    return heatmaps[0], tags.permute(1, 2, 3, 0), alphas

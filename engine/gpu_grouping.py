@@ -27,7 +27,6 @@ class GpuGrouping:
         to_source: NDArray,
         options: GroupingOptions,
         skeleton: Skeleton,
-        scale_branch: bool,
     ) -> People | None:
         """The people, or None where the CPU has to find them.
 
@@ -39,9 +38,7 @@ class GpuGrouping:
             return None
         stream = torch.cuda.current_stream(coarse.device).cuda_stream
         try:
-            return peaks_cuda.group_outputs_cuda(
-                coarse, fine, to_source, options, skeleton, scale_branch, stream=stream
-            )
+            return peaks_cuda.group_outputs_cuda(coarse, fine, to_source, options, skeleton, stream=stream)
         except peaks_cuda.NotFiniteError:  # what the network said is at fault
             raise
         except Exception as error:  # whatever CuPy, its compiler or the driver may raise: the CPU needs none of them

@@ -68,14 +68,14 @@ def group_outputs(
     to_source: ArrayLike,
     options: GroupingOptions = _DEFAULTS,
     skeleton: Skeleton = COCO17,
-    scale_branch: bool = True,
 ) -> People:
     """The people in one image, straight from what the network said of it: `group` without its full-size maps.
 
-    coarse: [F, K alphas | K heatmaps | K tags, h/4, w/4] and fine: [F, K alphas | K heatmaps, h/2, w/2], for a
+    coarse: [F, (K alphas |) K heatmaps | K tags, h/4, w/4] and fine: [F, (K alphas |) K heatmaps, h/2, w/2], for a
     network input of h x w; with F = 2 the second is of the mirror image. Both heatmaps are averaged at 1/2 and
     projected to the input (section 4.1, testing), only where somebody may be. to_source: [2, 3], from the input's
-    pixels to those of the people that are returned, with sigmas unless there is no scale branch.
+    pixels to those of the people that are returned. They have sigmas if `fine` has alphas; those of `coarse` are not
+    read.
 
     Equals, up to rounding, `group` on the projected maps. Raises ValueError if the shapes do not fit the skeleton and
     each other, or a value is NaN or infinite.
@@ -90,7 +90,7 @@ def group_outputs(
     if not scene.finite.all():
         _name_what_is_not_finite(("image", "map", "y", "x"), coarse=coarse, fine=fine)
     people = _people(scene, options, skeleton)
-    if scale_branch:
+    if fine.shape[1] > keypoints:
         alphas = read_alphas(fine, flips, people.keypoints)
         people = replace(people, sigmas=sigmas_of(alphas, people.found))
     return people.transformed(to_source)
@@ -184,8 +184,8 @@ def _scan(
     """Everything that is done keypoint by keypoint before matching, while a keypoint's maps are in the cache."""
     for keypoint in range(start, len(heatmaps), step):
         if fine.size:
-            average(coarse, fine, keypoint, flip_indices[keypoint], heatmaps[keypoint])
-            side_by_side(coarse, keypoint, flip_indices[keypoint], tags[keypoint])
+            average(coarse, fine, len(heatmaps), keypoint, flip_indices[keypoint], heatmaps[keypoint])
+            side_by_side(coarse, len(heatmaps), keypoint, flip_indices[keypoint], tags[keypoint])
         finite[keypoint] = tile_maxima(heatmaps[keypoint], doublings, maxima[keypoint])
         finite[keypoint] &= tile_tag_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
         if not finite[keypoint]:
@@ -247,13 +247,15 @@ def _check_shapes(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], skel
 
 def _check_outputs(coarse: NDArray, fine: NDArray, keypoints: int) -> tuple[int, int, int]:
     """Passes, height and width of `fine`."""
-    if fine.ndim != 4 or fine.shape[0] not in (1, 2) or fine.shape[1] != 2 * keypoints or 0 in fine.shape:
-        raise ValueError(f"fine has shape {list(fine.shape)}, expected [1 or 2, {2 * keypoints}, h/2, w/2]")
+    one, two, three = keypoints, 2 * keypoints, 3 * keypoints
+    if fine.ndim != 4 or fine.shape[0] not in (1, 2) or fine.shape[1] not in (one, two) or 0 in fine.shape:
+        raise ValueError(f"fine has shape {list(fine.shape)}, expected [1 or 2, {one} or {two}, h/2, w/2]")
     passes, _, height, width = fine.shape
-    if coarse.shape != (passes, 3 * keypoints, height // 2, width // 2) or height % 2 or width % 2:
+    fits = [(passes, maps, height // 2, width // 2) for maps in (two, three)]
+    if coarse.shape not in fits or height % 2 or width % 2:
         raise ValueError(
             f"coarse has shape {list(coarse.shape)} beside fine {list(fine.shape)}, expected half as high and wide, "
-            f"with {3 * keypoints} maps"
+            f"with {two} or {three} maps"
         )
     return passes, height, width
 

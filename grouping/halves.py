@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 def average(
     coarse: NDArray[np.float32],
     fine: NDArray[np.float32],
+    keypoints: int,
     keypoint: int,
     mirrored_keypoint: int,
     half: NDArray[np.float32],
 ) -> None:
-    """Write the mean heatmap of one keypoint at 1/2 of the input into half [h/2, w/2].
+    """Write the mean heatmap of one of K keypoints at 1/2 of the input into half [h/2, w/2].
 
-    coarse: [F, K alphas | K heatmaps | K tags, h/4, w/4], doubled as in `interpolation`; fine: [F, K alphas |
+    coarse: [F, (K alphas |) K heatmaps | K tags, h/4, w/4], doubled as in `interpolation`; fine: [F, (K alphas |)
     K heatmaps, h/2, w/2]. The second pass, of the mirror image, is turned back and its `mirrored_keypoint` is taken.
     """
     height, width = half.shape
-    heatmaps = fine.shape[1] // 2
+    coarse_heatmaps, fine_heatmaps = coarse.shape[1] - 2 * keypoints, fine.shape[1] - keypoints
     line = np.empty(width // 2, np.float32)
     share = np.float32(0.5 / len(fine))
     for y in range(height):
@@ -33,9 +34,10 @@ def average(
         weight = np.float32(0.75) if y & 1 else np.float32(0.25)
         row = half[y]
         for index in range(len(fine)):
-            source = heatmaps + (mirrored_keypoint if index else keypoint)
-            _blend(coarse[index, source, top], coarse[index, source, bottom], weight, line)
-            _add_doubled(line, fine[index, source, y], index == 1, index == 0, row)
+            source = mirrored_keypoint if index else keypoint
+            near, far = coarse[index, coarse_heatmaps + source, top], coarse[index, coarse_heatmaps + source, bottom]
+            _blend(near, far, weight, line)
+            _add_doubled(line, fine[index, fine_heatmaps + source, y], index == 1, index == 0, row)
         for x in range(width):
             row[x] *= share
 
@@ -72,11 +74,11 @@ def _add_doubled(
 
 @njit(cache=True, nogil=True)
 def side_by_side(
-    coarse: NDArray[np.float32], keypoint: int, mirrored_keypoint: int, joined: NDArray[np.float32]
+    coarse: NDArray[np.float32], keypoints: int, keypoint: int, mirrored_keypoint: int, joined: NDArray[np.float32]
 ) -> None:
     """Write the tags of one keypoint in both passes, as `average` has them, into joined [h/4, w/4, F]."""
     height, width, passes = joined.shape
-    tags = coarse.shape[1] // 3 * 2
+    tags = coarse.shape[1] - keypoints
     for y in range(height):
         for x in range(width):
             joined[y, x, 0] = coarse[0, tags + keypoint, y, x]

@@ -17,12 +17,12 @@
 
 typedef unsigned long long Key;
 
-struct Maps {  // one of the network's outputs, in whatever layout it lies
+struct Maps {  // [F, K, h, w], cut from one of the network's outputs, in whatever layout it lies
     const float* values;
     int pass, map, row, column;  // strides
 };
 
-// A kernel takes an output as five plain arguments and binds them into one.
+// A kernel takes maps as five plain arguments and binds them into one.
 #define OUTPUT(name) const float *name##_values, int name##_pass, int name##_map, int name##_row, int name##_column
 #define BIND(name) Maps name = {name##_values, name##_pass, name##_map, name##_row, name##_column}
 
@@ -68,16 +68,16 @@ __device__ inline float doubled_output(const Maps& maps, int pass, int map, int 
 
 // A tag of the 1/4 map [quarter_height, quarter_width], doubled twice, at x, y of the full map.
 __device__ inline float full_tag(
-    const Maps& coarse, int pass, int map, int quarter_height, int quarter_width, int x, int y
+    const Maps& tags, int pass, int map, int quarter_height, int quarter_width, int x, int y
 ) {
     int height = 2 * quarter_height, width = 2 * quarter_width, left, right, top, bottom;
     float across, down;
     between(x, width, left, right, across);
     between(y, height, top, bottom, down);
-    float a = doubled_output(coarse, pass, map, quarter_height, quarter_width, left, top);
-    float b = doubled_output(coarse, pass, map, quarter_height, quarter_width, right, top);
-    float c = doubled_output(coarse, pass, map, quarter_height, quarter_width, left, bottom);
-    float d = doubled_output(coarse, pass, map, quarter_height, quarter_width, right, bottom);
+    float a = doubled_output(tags, pass, map, quarter_height, quarter_width, left, top);
+    float b = doubled_output(tags, pass, map, quarter_height, quarter_width, right, top);
+    float c = doubled_output(tags, pass, map, quarter_height, quarter_width, left, bottom);
+    float d = doubled_output(tags, pass, map, quarter_height, quarter_width, right, bottom);
     return blend(blend(a, down, c), across, blend(b, down, d));
 }
 
@@ -101,7 +101,7 @@ __device__ inline unsigned int pixel_of(Key key) {
 // What is said of one pixel that was chosen: x, y, value, whether the right and the lower neighbour are the higher
 // ones, alpha, and the tags.
 __device__ inline void describe(
-    const Maps& coarse, const Maps& fine, const int* flips, int passes, int keypoints, const float* half, int height,
+    const Maps& tags, const Maps& alphas, const int* flips, int passes, int keypoints, const float* half, int height,
     int width, int keypoint, int x, int y, float value, float* words
 ) {
     int last_x = 2 * width - 1, last_y = 2 * height - 1;
@@ -110,12 +110,12 @@ __device__ inline void describe(
     words[2] = value;
     words[3] = doubled(half, height, width, min(x + 1, last_x), y) > doubled(half, height, width, max(x - 1, 0), y);
     words[4] = doubled(half, height, width, x, min(y + 1, last_y)) > doubled(half, height, width, x, max(y - 1, 0));
-    float alpha = doubled_output(fine, 0, keypoint, height, width, x, y);
-    if (passes > 1) alpha += doubled_output(fine, 1, flips[keypoint], height, width, last_x - x, y);
+    float alpha = doubled_output(alphas, 0, keypoint, height, width, x, y);
+    if (passes > 1) alpha += doubled_output(alphas, 1, flips[keypoint], height, width, last_x - x, y);
     words[5] = alpha / passes;
     for (int pass = 0; pass < passes; ++pass) {
-        int map = 2 * keypoints + (pass ? flips[keypoint] : keypoint);
-        words[6 + pass] = full_tag(coarse, pass, map, height / 2, width / 2, pass ? last_x - x : x, y);
+        int map = pass ? flips[keypoint] : keypoint;
+        words[6 + pass] = full_tag(tags, pass, map, height / 2, width / 2, pass ? last_x - x : x, y);
     }
 }
 
@@ -134,7 +134,7 @@ __global__ void average(
     int y = pixel / width, x = pixel % width;
     float total = 0.0f;
     for (int pass = 0; pass < passes; ++pass) {
-        int map = keypoints + (pass ? flips[keypoint] : keypoint), from = pass ? width - 1 - x : x;
+        int map = pass ? flips[keypoint] : keypoint, from = pass ? width - 1 - x : x;
         int top = max((y - 1) >> 1, 0), bottom = min(((y - 1) >> 1) + 1, height / 2 - 1);
         float down = (y & 1) ? 0.75f : 0.25f;
         int middle = from >> 1, beside = (from & 1) ? min(middle + 1, width / 2 - 1) : max(middle - 1, 0);
@@ -149,20 +149,20 @@ __global__ void average(
 // The lowest and the highest tag around each tile [K, tile rows, tile columns, T]. One block a keypoint; one thread a
 // tile at a time.
 __global__ void tag_ranges(
-    OUTPUT(coarse), const int* flips, int passes, int keypoints, int height, int width, int rows, int columns,
+    OUTPUT(tags), const int* flips, int passes, int keypoints, int height, int width, int rows, int columns,
     float* lowest, float* highest, int* faults
 ) {
-    BIND(coarse);
+    BIND(tags);
     int keypoint = blockIdx.x, size = TILE / 4, quarter_height = height / 2, quarter_width = width / 2;
     for (int tile = threadIdx.x; tile < rows * columns; tile += blockDim.x) {
         int top = max(tile / columns * size - 1, 0), bottom = min((tile / columns + 1) * size + 1, quarter_height);
         int left = max(tile % columns * size - 1, 0), right = min((tile % columns + 1) * size + 1, quarter_width);
         for (int pass = 0; pass < passes; ++pass) {
-            int map = 2 * keypoints + (pass ? flips[keypoint] : keypoint);
+            int map = pass ? flips[keypoint] : keypoint;
             float low = -LOWEST, high = LOWEST;
             for (int y = top; y < bottom; ++y)
                 for (int x = left; x < right; ++x) {
-                    float tag = at(coarse, pass, map, y, pass ? quarter_width - 1 - x : x);
+                    float tag = at(tags, pass, map, y, pass ? quarter_width - 1 - x : x);
                     low = fminf(low, tag);
                     high = fmaxf(high, tag);
                     if (!isfinite(tag)) *faults = 1;
@@ -219,11 +219,11 @@ __global__ void find_peaks(
 
 // The `limit` highest of each keypoint's peaks, described in words [K, limit, 6 + T]. One block a keypoint.
 __global__ void choose(
-    OUTPUT(coarse), OUTPUT(fine), const int* flips, int passes, int keypoints, const float* halves, int height, int width,
+    OUTPUT(tags), OUTPUT(alphas), const int* flips, int passes, int keypoints, const float* halves, int height, int width,
     const int* counts, const Key* keys, int limit, float* words
 ) {
-    BIND(coarse);
-    BIND(fine);
+    BIND(tags);
+    BIND(alphas);
     __shared__ Key sorted[MOST_PEAKS];
     int keypoint = blockIdx.x, count = min(counts[keypoint], MOST_PEAKS), length = 1;
     while (length < count) length *= 2;
@@ -246,7 +246,7 @@ __global__ void choose(
     for (int i = threadIdx.x; i < min(count, limit); i += THREADS) {
         unsigned int pixel = pixel_of(sorted[i]);
         describe(
-            coarse, fine, flips, passes, keypoints, halves + (long long)keypoint * height * width, height, width,
+            tags, alphas, flips, passes, keypoints, halves + (long long)keypoint * height * width, height, width,
             keypoint, pixel % (2 * width), pixel / (2 * width), value_of(sorted[i]),
             words + ((long long)keypoint * limit + i) * (6 + passes)
         );
@@ -273,12 +273,12 @@ __device__ inline Key highest_of(Key own, Key* shared) {
 // its tag to the person's mean tag), described in words [., 6 + T]. means [P, T]. One block a missing keypoint; tiles
 // whose bound is below the best so far are passed over, the most promising one comes first.
 __global__ void fill_missing(
-    OUTPUT(coarse), OUTPUT(fine), const int* flips, int passes, int keypoints, const float* halves, int height, int width,
+    OUTPUT(tags), OUTPUT(alphas), const int* flips, int passes, int keypoints, const float* halves, int height, int width,
     int rows, int columns, const float* maxima, const float* lowest, const float* highest, const int* wanted,
     const float* means, float* words
 ) {
-    BIND(coarse);
-    BIND(fine);
+    BIND(tags);
+    BIND(alphas);
     __shared__ Key reduced[THREADS];
     __shared__ float bounds[THREADS];
     int person = wanted[2 * blockIdx.x], keypoint = wanted[2 * blockIdx.x + 1], tiles = rows * columns;
@@ -320,9 +320,9 @@ __global__ void fill_missing(
                 if (best && value < value_of(best)) continue;
                 float squared = 0.0f;
                 for (int pass = 0; pass < passes; ++pass) {
-                    int map = 2 * keypoints + (pass ? flips[keypoint] : keypoint);
+                    int map = pass ? flips[keypoint] : keypoint;
                     int from = pass ? full_width - 1 - x : x;
-                    float difference = full_tag(coarse, pass, map, height / 2, width / 2, from, y) - mean[pass];
+                    float difference = full_tag(tags, pass, map, height / 2, width / 2, from, y) - mean[pass];
                     squared += difference * difference;
                 }
                 own = higher(own, key_of(value - rintf(sqrtf(squared)), y * full_width + x));
@@ -334,7 +334,7 @@ __global__ void fill_missing(
     if (threadIdx.x == 0) {
         int x = pixel_of(best) % full_width, y = pixel_of(best) / full_width;
         describe(
-            coarse, fine, flips, passes, keypoints, half, height, width, keypoint, x, y,
+            tags, alphas, flips, passes, keypoints, half, height, width, keypoint, x, y,
             doubled(half, height, width, x, y), words + (long long)blockIdx.x * (6 + passes)
         );
     }

@@ -65,7 +65,6 @@ def group_outputs_on(
     to_source: ArrayLike,
     options: GroupingOptions = _DEFAULTS,
     skeleton: Skeleton = COCO17,
-    scale_branch: bool = True,
 ) -> People | None:
     """`grouping.group_outputs` for outputs that lie on a device, float32 in any layout.
 
@@ -77,7 +76,9 @@ def group_outputs_on(
     rows, columns = -(-2 * height // TILE), -(-2 * width // TILE)
     limit = min(options.max_people, 4 * height * width)
     flips = device.put(np.array(skeleton.flip_indices, np.int32))
-    outputs = (*_output(coarse), *_output(fine))
+    heatmaps = (*_output(coarse[:, -2 * keypoints : -keypoints]), *_output(fine[:, -keypoints:]))
+    tagmaps, alphas = _output(coarse[:, -keypoints:]), _output(fine[:, :keypoints])
+    scale_branch = fine.shape[1] > keypoints  # without it the kernels read heatmaps for alphas, and nobody the result
     common = (flips, *np.int32((passes, keypoints)))
     size, tiles = np.int32((height, width)), np.int32((rows, columns))
     halves = device.empty((keypoints, height, width), np.float32)
@@ -88,13 +89,15 @@ def group_outputs_on(
     found = device.zeros((1 + keypoints * (1 + limit * (6 + passes)),), np.float32)
     faults, counts, words = found[:1], found[1 : 1 + keypoints], found[1 + keypoints :]
 
-    device.launch("average", (-(-height * width // THREADS), keypoints, 1), (*outputs, *common, *size, halves, faults))
-    device.launch("tag_ranges", (keypoints, 1, 1), (*_output(coarse), *common, *size, *tiles, lowest, highest, faults))
+    device.launch("average", (-(-height * width // THREADS), keypoints, 1), (*heatmaps, *common, *size, halves, faults))
+    device.launch("tag_ranges", (keypoints, 1, 1), (*tagmaps, *common, *size, *tiles, lowest, highest, faults))
     threshold, reach = _below(options.detection_threshold), np.int32(options.nms_kernel // 2)
     device.launch(
         "find_peaks", (columns, rows, keypoints), (halves, *size, *tiles, threshold, reach, counts, keys, maxima)
     )
-    device.launch("choose", (keypoints, 1, 1), (*outputs, *common, halves, *size, counts, keys, np.int32(limit), words))
+    device.launch(
+        "choose", (keypoints, 1, 1), (*tagmaps, *alphas, *common, halves, *size, counts, keys, np.int32(limit), words)
+    )
     host = device.get(found)
     if host[:1].view(np.int32)[0]:
         raise NotFiniteError("the network's outputs hold values that are not finite numbers")
@@ -122,7 +125,7 @@ def group_outputs_on(
             "fill_missing",
             (len(wanted), 1, 1),
             (
-                *outputs, *common, halves, *size, *tiles, maxima, lowest, highest, device.put(wanted),
+                *tagmaps, *alphas, *common, halves, *size, *tiles, maxima, lowest, highest, device.put(wanted),
                 device.put(means), filled,
             ),
         )  # fmt: skip
@@ -154,7 +157,7 @@ def _below(threshold: float) -> np.float32:
 
 
 def _output(maps: Any) -> tuple[Any, ...]:
-    """An output [F, C, h, w] as the kernels take it: its memory, then its strides in values."""
+    """Maps [F, K, h, w] as the kernels take them: their memory, then their strides in values."""
     return maps, *np.int32([stride // 4 for stride in maps.strides])
 
 
@@ -200,7 +203,6 @@ def group_outputs_cuda(
     to_source: ArrayLike,
     options: GroupingOptions = _DEFAULTS,
     skeleton: Skeleton = COCO17,
-    scale_branch: bool = True,
     stream: int = 0,
 ) -> People | None:
     """`group_outputs_on` for tensors on a CUDA device that speak DLPack, such as PyTorch's; nothing is copied.
@@ -212,4 +214,4 @@ def group_outputs_cuda(
 
     shared = [cupy.from_dlpack(maps) for maps in (coarse, fine)]
     with shared[0].device:
-        return group_outputs_on(CupyDevice(stream), *shared, to_source, options, skeleton, scale_branch)
+        return group_outputs_on(CupyDevice(stream), *shared, to_source, options, skeleton)

@@ -1,42 +1,113 @@
-"""Ways to run a network. Each backend is one module with one function, `compile`."""
+"""Ways to run a network. Each is one module with three functions and nothing else that is public:
+
+    missing(device) -> why it cannot run networks on that device here, in words, or None
+    precisions(device) -> what it can compute in there, the one to take first
+    compile(task) -> a CompiledNetwork, from its cache where there is one
+
+All of them may raise whatever their compilers raise; `engine.runner` catches it and takes the next one.
+"""
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any, Protocol
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from engine.backends import eager
 from engine.errors import SwahrError
+from engine.served import ServedNetwork
 
-BACKENDS: dict[str, ModuleType] = {"eager": eager}
+BACKENDS = ("tensorrt", "inductor", "openvino", "eager")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+_PREFERRED = {"cuda": ("tensorrt", "inductor", "eager"), "cpu": ("openvino", "eager"), "mps": ("eager",)}
+
+Shape = tuple[int, int, int]  # images, height, width of the input
+Frames = Iterable[NDArray[np.uint8]]
 
 
 class CompiledNetwork(Protocol):
-    """A network ready to run.
+    """A network ready to run inputs of one shape.
 
-    precision: the type it computes in, such as "float32" or "bfloat16".
-    Called with float32 [N, 3, H, W] on its device, it returns the network's two tensors as float32.
+    Called with pixels uint8 [N, H, W, 3] on its device, it returns what `ServedNetwork` returns. A thread's next call
+    may write over what its last call returned.
     """
 
+    def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be compiled.
+
+    fingerprint: of the network, see `ServedNetwork.fingerprint`. calibration: gives RGB images [h, w, 3] of any size,
+    for what has to see the values that flow through the network.
+    """
+
+    network: ServedNetwork
+    shape: Shape
+    device: torch.device
+    precision: str
+    fingerprint: str
+    calibration: Callable[[], Frames]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backend and what it computes in."""
+
+    backend: str
     precision: str
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __str__(self) -> str:
+        return f"{self.backend} in {self.precision}"
 
 
-def choose_backend(backend: str) -> str:
-    """The backend that "auto" or a name stands for. Raises SwahrError naming the ones there are."""
-    if backend == "auto":
-        return "eager"
-    if backend not in BACKENDS:
+def module(backend: str) -> Any:
+    """The module of a backend."""
+    return import_module(f"engine.backends.{backend}")
+
+
+def compiler(backend: str) -> str:
+    """What a backend compiles with and its version, such as "openvino 2026.4.1"; raises if it is not installed."""
+    package = {"openvino": "openvino", "tensorrt": "torch-tensorrt"}.get(backend, "torch")
+    return f"{package} {version(package)}"
+
+
+def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Choice], list[str]]:
+    """What to try in turn for what the user asked for, and sentences on what cannot run here.
+
+    backend, precision: a name or "auto". A backend that is asked for comes first; the others that `auto` would take
+    stand behind it. A precision that a backend lacks is replaced by what it takes by itself. Last comes PyTorch in
+    float32, which needs nothing. Raises SwahrError for a name that does not exist.
+    """
+    if backend != "auto" and backend not in BACKENDS:
         raise SwahrError(f"There is no backend {backend!r}; choose auto or one of {', '.join(BACKENDS)}.")
-    return backend
-
-
-def compile(
-    network: nn.Module, shape: tuple[int, int, int, int], device: torch.device, backend: str = "auto"
-) -> CompiledNetwork:
-    """Prepare a network for inputs of one shape (N, 3, H, W) on a device, to which it moves."""
-    return BACKENDS[choose_backend(backend)].compile(network, shape, device)
+    if precision != "auto" and precision not in PRECISIONS:
+        raise SwahrError(f"There is no precision {precision!r}; choose auto or one of {', '.join(PRECISIONS)}.")
+    preferred = _PREFERRED.get(device.type, ("eager",))
+    if backend == "eager":
+        preferred = ()  # whoever asks for PyTorch itself wants nothing compiled
+    names = list(preferred) if backend == "auto" else [backend, *(name for name in preferred if name != backend)]
+    wanted: list[Choice] = []
+    unable: list[str] = []
+    for name in names:
+        if reason := module(name).missing(device):
+            unable.append(f"{name} cannot run here: {reason}.")
+            continue
+        able = module(name).precisions(device)
+        own = [one for one in able if one != "int8"]  # costs accuracy, so it is taken only where it is asked for
+        if precision in able:
+            wanted.append(Choice(name, precision))
+            wanted += [Choice(name, one) for one in own[:1] if precision == "int8"]
+        elif precision == "auto":
+            wanted += [Choice(name, one) for one in own]
+    if precision not in ("auto", *(choice.precision for choice in wanted)):
+        unable.append(f"Nothing here computes in {precision} on {device}.")
+        wanted = choices(backend, "auto", device)[0]
+    return list(dict.fromkeys([*wanted, Choice("eager", "float32")])), unable

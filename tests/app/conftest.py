@@ -25,11 +25,15 @@ class FakeEstimator:
         self.skeleton = COCO17
         self.options = GroupingOptions()
         self.seen = 0
+        self.messages: list[str] = []
         self.scale_branch = scale_branch
 
     @classmethod
     def load(cls, model: str = "default", **settings: object) -> FakeEstimator:
         return cls(model)
+
+    def prepare(self, width: int, height: int, sigmas: bool | None = None) -> None:
+        pass
 
     def __call__(self, image: np.ndarray) -> People:
         self.seen += 1

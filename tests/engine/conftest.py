@@ -13,6 +13,7 @@ from torch.nn import functional
 from engine.backends import eager
 from engine.checkpoint import ModelMetadata
 from engine.estimator import PoseEstimator
+from engine.heads import ScaleBranch
 from engine.network import NetworkConfig, build_network
 
 TINY = NetworkConfig("tiny", "hrnet", width=4, input_size=64, detection_threshold=0.1)
@@ -45,6 +46,30 @@ class SpotNetwork(nn.Module):
         return (10 * pictures[:, 1:2]).expand(-1, 17, -1, -1)
 
 
+class SmallNetwork(nn.Module):
+    """Laid out as the real ones, with weights that make every part matter; few layers, as
+    compilers take their time."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        self.config = NetworkConfig("small", "hrnet", width=8, input_size=64, detection_threshold=0.1)
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.down = nn.Conv2d(8, 8, 3, 2, 1)
+        self.final_layers = nn.ModuleList([nn.Conv2d(8, 34, 1), nn.Conv2d(8, 17, 1)])
+        self.conv_scale_layers = nn.ModuleList([ScaleBranch(8, 17), ScaleBranch(8, 17)])
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in self.parameters():
+            parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+
+    def forward(self, images):
+        fine = self.stem(images)
+        coarse = self.down(fine).relu()
+        return (
+            torch.cat([self.conv_scale_layers[0](coarse), self.final_layers[0](coarse)], 1),
+            torch.cat([self.conv_scale_layers[1](fine), self.final_layers[1](fine)], 1),
+        )
+
+
 @cache
 def lively_weights(config: NetworkConfig, seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
@@ -70,6 +95,8 @@ class Makers:
 
     tiny: NetworkConfig
 
+    small = SmallNetwork
+
     @staticmethod
     def lively(config: NetworkConfig = TINY, seed: int = 0) -> nn.Module:
         """A network with weights that make every part of it matter to the outputs."""
@@ -88,6 +115,7 @@ class Makers:
             mean=(0, 0, 0),
             std=(1, 1, 1),
         )
+        settings = {"backend": "eager", **settings}
         return PoseEstimator(network, metadata, model="a test's network", device="cpu", **settings)
 
 
@@ -104,7 +132,7 @@ def spots() -> SpotNetwork:
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute in float32 whatever the processor is quick at."""
-    monkeypatch.setattr(eager, "quick_dtype", lambda device: torch.float32)
+    monkeypatch.setattr(eager, "has_bfloat16", lambda: False)
 
 
 @pytest.fixture(autouse=True)

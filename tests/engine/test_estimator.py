@@ -271,7 +271,7 @@ def own_file(tmp_path, make, monkeypatch):
 
 
 def test_an_own_file_brings_its_settings(own_file):
-    estimator = PoseEstimator.load(own_file, device="cpu")
+    estimator = PoseEstimator.load(own_file, device="cpu", backend="eager")
     assert estimator.model == str(own_file)
     assert (estimator.backend, estimator.device, estimator.size) == ("eager", "cpu", 128)
     assert estimator.precision in ("float32", "bfloat16")
@@ -282,7 +282,7 @@ def test_an_own_file_brings_its_settings(own_file):
 
 def test_settings_given_go_before_those_of_the_file(own_file):
     options = GroupingOptions(max_people=3)
-    estimator = PoseEstimator.load(own_file, device="cpu", size=192, flip=True, options=options)
+    estimator = PoseEstimator.load(own_file, device="cpu", backend="eager", size=192, flip=True, options=options)
     assert (estimator.size, estimator.flip, estimator.options) == (192, True, options)
 
 
@@ -291,14 +291,14 @@ def test_a_pth_file_wants_a_preset(tmp_path, make):
     torch.save(make.lively().state_dict(), path)
     with pytest.raises(SwahrError, match=r"weights\.pth does not say.*preset"):
         PoseEstimator.load(path)
-    estimator = PoseEstimator.load(path, preset=make.tiny, device="cpu")
+    estimator = PoseEstimator.load(path, preset=make.tiny, device="cpu", backend="eager")
     assert (estimator.size, estimator.options.detection_threshold) == (64, 0.1)
 
 
 def test_higher_hrnet_weights_give_people_without_sigmas(tmp_path, make):
     state = {k: v for k, v in make.lively().state_dict().items() if not k.startswith("conv_scale_layers")}
     torch.save(state, tmp_path / "plain.pth")
-    estimator = PoseEstimator.load(tmp_path / "plain.pth", preset=make.tiny, device="cpu")
+    estimator = PoseEstimator.load(tmp_path / "plain.pth", preset=make.tiny, device="cpu", backend="eager")
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     people, maps = estimator.detailed(image)
     assert len(people) > 0
@@ -329,10 +329,11 @@ def test_the_published_weights_half_pixel_is_put_right(make, spots, flip):
     image = picture((320, 200), SPOTS, spread=6)
     plain = make.estimator(spots, size=128, flip=flip, options=NO_REFINE)
     shifted = PoseEstimator(
-        plain._network,
+        spots,
         dataclasses.replace(plain.metadata, pixel_offset=0.5),
         model="published",
         device="cpu",
+        backend="eager",
         size=128,
         flip=flip,
         options=NO_REFINE,
@@ -351,9 +352,9 @@ def test_a_preset_does_not_hide_what_an_own_file_says(make, tmp_path):
     metadata = ModelMetadata(preset="w32-512", skeleton="coco17", input_size=192, detection_threshold=0.3)
     own = build_network("w32-512")
     save_weights(tmp_path / "own.safetensors", own, metadata)
-    estimator = PoseEstimator.load(tmp_path / "own.safetensors", preset="w32-512", device="cpu")
+    estimator = PoseEstimator.load(tmp_path / "own.safetensors", preset="w32-512", device="cpu", backend="eager")
     assert estimator.size == 192 and estimator.options.detection_threshold == 0.3
     assert estimator.metadata.pixel_offset == 0
     torch.save(network.state_dict(), tmp_path / "published.pth")
-    published = PoseEstimator.load(tmp_path / "published.pth", preset=make.tiny, device="cpu")
+    published = PoseEstimator.load(tmp_path / "published.pth", preset=make.tiny, device="cpu", backend="eager")
     assert published.metadata.pixel_offset == 0.5

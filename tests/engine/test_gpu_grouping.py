@@ -33,7 +33,7 @@ def failing(monkeypatch, error):
 
 
 def arguments(outputs):
-    return outputs, outputs, None, GroupingOptions(), COCO17, True
+    return outputs, outputs, None, GroupingOptions(), COCO17
 
 
 @pytest.mark.parametrize(

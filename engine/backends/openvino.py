@@ -1,0 +1,125 @@
+"""OpenVINO on a CPU: converted from PyTorch directly, kept as OpenVINO's own files, tuned for latency.
+
+A conversion serves every input shape; what depends on the shape and the precision is compiled in a fraction of a second
+when it is loaded. int8 is a conversion of its own, quantised by NNCF on pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from importlib.metadata import version
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.backends import Task
+from engine.backends.cache import entry, filled_at_once
+from engine.backends.eager import has_bfloat16
+from engine.errors import SwahrError
+
+if TYPE_CHECKING:
+    import openvino
+
+CALIBRATION_FRAMES = 100
+# Layers whose answers are read as numbers rather than compared: rounding them to 8 bits moves keypoints and tags.
+_EXACT_LAYERS = (".*final_layers.*", ".*conv_scale_layers.*")
+_FILE = "network.xml"
+
+
+def missing(device: torch.device) -> str | None:
+    """OpenVINO is used on the CPU alone."""
+    if device.type != "cpu":
+        return f"it is used on the CPU, not on {device}"
+    return None if find_spec("openvino") else "the package openvino is not installed"
+
+
+def precisions(device: torch.device) -> tuple[str, ...]:
+    """Bfloat16 where the processor has instructions for it, float32, and int8 where NNCF is installed."""
+    able = ("bfloat16", "float32") if has_bfloat16() else ("float32",)
+    return (*able, "int8") if find_spec("nncf") else able
+
+
+def compile(task: Task) -> OpenVinoNetwork:
+    """Load a network from the cache, after converting it if it is not there."""
+    import openvino
+
+    core = openvino.Core()
+    place = _place(task)
+    try:
+        model = core.read_model(place / _FILE)
+    except Exception:  # nothing there, or nothing that can be read
+        with filled_at_once(place) as folder:
+            model = _convert(task)
+            openvino.save_model(model, folder / _FILE, compress_to_fp16=False)
+    images, height, width = task.shape
+    model.reshape([images, height, width, 3])
+    lower = task.precision != "float32" and has_bfloat16()
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if lower else "f32"}
+    return OpenVinoNetwork(core.compile_model(model, "CPU", settings))
+
+
+class OpenVinoNetwork:
+    """A compiled model; each thread that calls it has a request of its own."""
+
+    def __init__(self, model: openvino.CompiledModel):
+        self._model = model
+        self._own = threading.local()
+
+    def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Uint8 [N, H, W, 3] -> the network's two outputs, float32."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self._model.create_infer_request()
+        answers = self._own.request.infer([pixels.numpy()], share_inputs=True, share_outputs=True)
+        coarse, fine = (torch.from_numpy(answers[index]) for index in range(2))
+        return coarse, fine
+
+
+def _place(task: Task) -> Path:
+    kind = "int8" if task.precision == "int8" else "float"
+    return entry("openvino", task.fingerprint, kind, version("openvino"))
+
+
+def _convert(task: Task) -> openvino.Model:
+    import openvino
+
+    images, height, width = task.shape
+    with torch.no_grad():
+        example = torch.zeros(images, height, width, 3, dtype=torch.uint8)
+        network = task.network.to("cpu", memory_format=torch.contiguous_format)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its way of reading networks is one that PyTorch will drop some day
+            model = openvino.convert_model(network, example_input=example)
+    return _quantised(model, task) if task.precision == "int8" else model
+
+
+def _quantised(model: openvino.Model, task: Task) -> openvino.Model:
+    """The model in 8 bits, except for the layers that answer, with ranges from the task's calibration frames."""
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    _, height, width = task.shape
+    inputs = [_fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
+    if not inputs:
+        raise SwahrError("There are no frames to calibrate int8 with; name a source that has some.")
+    model.reshape([1, height, width, 3])
+    return nncf.quantize(
+        model,
+        nncf.Dataset(inputs),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(inputs),
+        ignored_scope=nncf.IgnoredScope(patterns=list(_EXACT_LAYERS), validate=False),
+    )
+
+
+def _fitted(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """A frame at the input's size; proportions matter less to the ranges of values than that all is seen."""
+    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
