@@ -227,18 +227,69 @@ def _whole_numbers(option: str, text: str) -> list[int]:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="grouping: from the network's maps to people.")],
-    people: Annotated[str, typer.Option(help="Numbers of people, with commas.")] = "0,1,10,30",
-    sizes: Annotated[str, typer.Option(help="Sides of the network's input in pixels, with commas.")] = "512",
-    repeats: Annotated[int, typer.Option(min=3, help="Runs of each path; of the slow reference a twentieth.")] = 100,
+    source: Annotated[
+        str, typer.Argument(help="Whose frames to measure with; or grouping: from the network's maps to people.")
+    ] = "demo:",
+    model: Annotated[str, typer.Option(help="As elsewhere; or untrained: --preset without weights.")] = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Annotated[str, typer.Option(help="One backend, or auto for all that run here.")] = "auto",
+    precision: Annotated[str, typer.Option(help="One precision, or auto for all but int8.")] = "auto",
+    int8: Annotated[bool, typer.Option("--int8", help="int8 as well; it takes minutes where it is new.")] = False,
+    sigmas: Annotated[bool, typer.Option("--sigmas", help="With the scale branch.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Images a run.")] = 1,
+    frames: Annotated[int, typer.Option(min=4, help="Frames for each backend.")] = 60,
+    people: Annotated[str, typer.Option(help="For grouping: numbers of people, with commas.")] = "0,1,10,30",
+    sizes: Annotated[str, typer.Option(help="For grouping: sides of the input in pixels, with commas.")] = "512",
+    repeats: Annotated[int, typer.Option(min=3, help="For grouping: runs; of the reference a twentieth.")] = 100,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Measure how long things take on this machine, each beside what it is compared with."""
-    from app.bench import bench_grouping
+    if source == "grouping":
+        from app.bench.grouping import bench_grouping
 
-    if what != "grouping":
-        raise SwahrError(f"There is nothing to measure by the name {what!r}; say grouping.")
-    bench_grouping(_whole_numbers("--people", people), _whole_numbers("--sizes", sizes), repeats, json_path)
+        bench_grouping(_whole_numbers("--people", people), _whole_numbers("--sizes", sizes), repeats, flip, json_path)
+        return
+    from app.bench.stages import BenchOptions, bench_stages
+
+    options = BenchOptions(
+        source=source,
+        model=model,
+        preset=preset,
+        size=size,
+        flip=flip,
+        device=device,
+        backend=backend,
+        precision=precision,
+        int8=int8,
+        frames=frames,
+        sigmas=sigmas,
+        batch=batch,
+    )
+    bench_stages(options, json_path)
+
+
+@app.command("compile")
+def compile_networks(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="Whose size to compile for, and whose frames to calibrate int8 on.", show_default="usual"),
+    ] = None,
+    model: Model = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Compile ahead what is otherwise compiled when it is first used."""
+    from app.compiling import CompileOptions, compile_ahead
+
+    options = CompileOptions(source, model, preset, size, flip, device, backend, precision)
+    typer.echo(compile_ahead(options))
 
 
 @app.command()

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 import grouping
-from app.bench import machine
+from app.machine import machine
 from engine import backends
+from engine.backends.cache import cache_folder, sizes
 from engine.devices import choose_device
 
-PACKAGES = ("torch", "numpy", "numba", "opencv-python", "av", "PyQt6", "cupy-cuda13x", "torch-tensorrt")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "opencv-python",
+    "av",
+    "PyQt6",
+    "openvino",
+    "nncf",
+    "cupy-cuda13x",
+    "torch-tensorrt",
+)
+_CAMERAS = Path("/sys/class/video4linux")
 
 
 def report(warm: bool) -> None:
@@ -33,25 +48,74 @@ def report(warm: bool) -> None:
 
 
 def _findings() -> Iterator[tuple[str, str]]:
-    import torch
-
     yield "machine", machine()
     yield "system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
     for package in PACKAGES:
         yield package, _version(package)
-    if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    else:
-        yield "cuda", "no device"
+    yield "Qt", _qt()
+    yield "cameras", _cameras()
+    yield from _gpus()
     device = choose_device("auto")
-    yield "auto chooses", f"{backends.choices('auto', 'auto', device)[0][0]} on {device}"
+    yield from _backends(device)
     on_gpu = device.type == "cuda" and _version("cupy-cuda13x") != "not installed"
     yield "grouping", "GPU (CuPy)" if on_gpu else "CPU (Numba)"
     folder = grouping.compiled_folder()
     compiled = any(folder.glob("group._scan*.nbi"))
     yield "compiled grouping", f"in {folder}" if compiled else "not yet; swahr doctor --warm does it"
+    held = ", ".join(f"{name} {size / 2**20:.0f} MiB" for name, size in sizes().items())
+    yield "compiled networks", f"in {cache_folder()}: {held}" if held else "none yet; swahr compile does it"
+
+
+def _gpus() -> Iterator[tuple[str, str]]:
+    import torch
+
+    if not torch.cuda.is_available():
+        yield "cuda", "no device"
+        return
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield f"cuda:{index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    yield "driver", _driver()
+    yield "CUDA of torch", str(torch.version.cuda)
+
+
+def _backends(device: object) -> Iterator[tuple[str, str]]:
+    reasons = {name: backends.module(name).missing(device) for name in backends.BACKENDS}
+    for name, reason in reasons.items():
+        if reason:
+            yield name, reason
+        else:
+            yield name, f"{backends.compiler(name)}, in {', '.join(backends.module(name).precisions(device))}"
+    chosen, *others = backends.choices("auto", "auto", device)[0]
+    behind = ", then ".join(map(str, others))
+    yield (
+        "auto chooses",
+        f"{chosen} on {device}, the fastest that runs here; if its answers are not right, {behind}",
+    )
+
+
+def _driver() -> str:
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return "not known (nvidia-smi does not run)"
+    return said.splitlines()[0] if said else "not known"
+
+
+def _qt() -> str:
+    try:
+        from PyQt6.QtCore import QT_VERSION_STR
+    except ImportError as error:
+        return f"cannot be loaded: {error}"
+    return QT_VERSION_STR
+
+
+def _cameras() -> str:
+    if platform.system() != "Linux":
+        return "not listed on this system"
+    names = sorted({path.read_text().strip() for path in _CAMERAS.glob("*/name")})
+    return ", ".join(names) if names else "none"
 
 
 def _version(package: str) -> str:

@@ -29,6 +29,7 @@ from engine.inputs import check_image, checked_scales, checked_size
 from engine.models import find_model
 from engine.network import NetworkConfig
 from engine.runner import NetworkRunner
+from engine.stopwatch import Stopwatch
 from engine.upload import upload
 from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, start_warm_up
 from grouping.sigmas import sigmas_of
@@ -47,6 +48,7 @@ class PoseEstimator:
     size: pixels of the input's short side. skeleton: what the K keypoints are. flip, scales: the test-time
     passes.
     options: the GroupingOptions in use; may be replaced at any time.
+    measuring: whether a GPU is waited for after each stage, which is slow but makes `stage_seconds` exact there.
     sigmas: whether people come with sigmas, which costs the scale branch; may be replaced at any time, without a pause
     if `prepare` has made ready for it.
     """
@@ -77,11 +79,13 @@ class PoseEstimator:
             detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold
         )
         self.sigmas = sigmas
+        self.measuring = False
         self._device = choose_device(device)
         self._images_per_run = IMAGES_PER_RUN if self._device.type == "cuda" else 1
         self._gpu_grouping = GpuGrouping()
         self._ready_to_group = start_warm_up()
         self._streams = threading.local()
+        self._stopwatch = Stopwatch()
         self._runner = NetworkRunner(
             network,
             metadata.mean,
@@ -158,6 +162,11 @@ class PoseEstimator:
     def messages(self) -> list[str]:
         return list(self._runner.messages)
 
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """How long this thread's last call took: "resize", "network" and "grouping". See `measuring`."""
+        return dict(self._stopwatch.seconds)
+
     def prepare(self, width: int, height: int, sigmas: bool | None = None) -> None:
         """Compile what images of this size need, with or without sigmas (None: as it is set), and run it once.
 
@@ -168,6 +177,10 @@ class PoseEstimator:
             size = self._resize((width, height), scale).size
             self._runner.prepare((1 + self.flip, size[1], size[0]), wanted)
         self._ready_to_group.result()
+
+    def discard_compiled(self) -> None:
+        """Forget what is kept of this network for the backend and precision in use, so that it is made anew."""
+        self._runner.discard()
 
     def __call__(self, image: NDArray[np.uint8]) -> People:
         """The people in an RGB uint8 image [H, W, 3], in its pixels; empty if there is nobody.
@@ -185,6 +198,7 @@ class PoseEstimator:
         """The people in an image, always with sigmas, and the maps they were read from."""
         check_image(image)
         resize = self._resize(_size_of(image), 1.0)
+        self._stopwatch.start()
         with self._stream():
             (outputs,) = self._outputs([image], alphas=True)
             return self._people(outputs, resize), self._maps(outputs, resize)
@@ -199,6 +213,7 @@ class PoseEstimator:
             check_image(image)
             by_size[self._resize(_size_of(image), 1.0).size].append(index)
         people: dict[int, People] = {}
+        self._stopwatch.start()
         for indices in by_size.values():
             for start in range(0, len(indices), self._images_per_run):
                 run = indices[start : start + self._images_per_run]
@@ -244,10 +259,21 @@ class PoseEstimator:
         pixels = upload(images, [self._resize(_size_of(image), scale) for image in images], self._device)
         if self.flip:
             pixels = torch.cat([pixels, pixels.flip(2)])
-        return self._runner(pixels, alphas)
+        self._lap("resize")
+        answers = self._runner(pixels, alphas)
+        self._lap("network")
+        return answers
+
+    def _lap(self, stage: str) -> None:
+        self._stopwatch.lap(stage, self._device if self.measuring else None)
 
     def _people(self, outputs: Mapping[float, Outputs], resize: Resize) -> People:
         self._ready_to_group.result()
+        people = self._grouped(outputs, resize)
+        self._lap("grouping")
+        return people
+
+    def _grouped(self, outputs: Mapping[float, Outputs], resize: Resize) -> People:
         try:
             if len(outputs) == 1:
                 arguments = (self._to_source(resize), self.options, self.skeleton)

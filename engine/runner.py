@@ -5,11 +5,12 @@ Letters: N images, K keypoints, H W pixels of the network's input.
 
 from __future__ import annotations
 
-import json
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,6 @@ from grouping import GroupingOptions, Skeleton
 Answers = tuple[Tensor, Tensor]
 
 _log = logging.getLogger(__name__)
-_PROOF = "proof.json"
 _FIXED_BATCHES = ("inductor", "tensorrt")  # compiling for each number of images would take minutes each
 
 
@@ -75,6 +75,14 @@ class NetworkRunner:
         A worker may do that while another thread goes on with what is ready. Raises SwahrError as calling does.
         """
         self(torch.zeros(*shape, 3, dtype=torch.uint8, device=self._device), alphas)
+
+    def discard(self) -> None:
+        """Remove from the disk what the present choice keeps of this network, and what was proven of it."""
+        for alphas in (False, True):
+            task = self._task((1, 1, 1), alphas, self.choice.precision)
+            for place in (*backends.kept(self.choice.backend, task), self._proofs(task, self.choice)):
+                shutil.rmtree(place, ignore_errors=True)
+        self._compiled.clear()
 
     def __call__(self, pixels: Tensor, alphas: bool) -> Answers:
         """What `ServedNetwork` returns for pixels uint8 [N, H, W, 3] on the device.
@@ -146,19 +154,22 @@ class NetworkRunner:
 
     def _fault(self, task: Task, choice: Choice, compiled: CompiledNetwork) -> str | None:
         """What is wrong with a compiled network, unless the very same was found right before."""
-        versions = backends.compiler(choice.backend), version("torch")
-        parts = task.fingerprint, task.shape, choice.precision, *versions, device_name(self._device)
-        place = entry("proofs", choice.backend, *parts)
-        if (place / _PROOF).is_file():
+        place = self._proofs(task, choice) / "x".join(map(str, task.shape))
+        if place.is_dir():
             return None
         pixels = proof.shown_pixels(task.shape).to(self._device)
         plain = backends.module("eager").compile(self._task(task.shape, task.network.alphas, "float32"))
         expected = tuple(answer.clone() for answer in plain(pixels))
         fault = proof.objection(compiled(pixels), expected, choice.precision, self._options, self._skeleton)
         if fault is None:
-            with filled_at_once(place) as folder:
-                (folder / _PROOF).write_text(json.dumps([str(part) for part in parts]))
+            with filled_at_once(place):
+                pass
         return fault
+
+    def _proofs(self, task: Task, choice: Choice) -> Path:
+        """Where it is noted of a network which shapes were found right."""
+        versions = backends.compiler(choice.backend), version("torch"), device_name(self._device)
+        return entry("proofs", choice.backend, task.fingerprint, choice.precision, *versions)
 
     def _give_up(self, choice: Choice, reason: str | Exception) -> None:
         """Turn from a choice to the next one. Raises SwahrError when there is none."""

@@ -1,8 +1,9 @@
-"""Ways to run a network. Each is one module with three functions and nothing else that is public:
+"""Ways to run a network. Each is one module with these functions:
 
     missing(device) -> why it cannot run networks on that device here, in words, or None
     precisions(device) -> what it can compute in there, the one to take first
     compile(task) -> a CompiledNetwork, from its cache where there is one
+    place(task) -> the folder of that cache, where it has one for each network
 
 All of them may raise whatever their compilers raise; `engine.runner` catches it and takes the next one.
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,10 +75,21 @@ def module(backend: str) -> Any:
     return import_module(f"engine.backends.{backend}")
 
 
+def kept(backend: str, task: Task) -> list[Path]:
+    """The folders in which a backend keeps what it made of a task's network."""
+    place = getattr(module(backend), "place", None)
+    return [place(task)] if place else []
+
+
 def compiler(backend: str) -> str:
     """What a backend compiles with and its version, such as "openvino 2026.4.1"; raises if it is not installed."""
     package = {"openvino": "openvino", "tensorrt": "torch-tensorrt"}.get(backend, "torch")
     return f"{package} {version(package)}"
+
+
+def usual(device: torch.device) -> tuple[str, ...]:
+    """The backends that `auto` tries on a device, in that order."""
+    return _PREFERRED.get(device.type, ("eager",))
 
 
 def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Choice], list[str]]:
@@ -90,7 +103,7 @@ def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Ch
         raise SwahrError(f"There is no backend {backend!r}; choose auto or one of {', '.join(BACKENDS)}.")
     if precision != "auto" and precision not in PRECISIONS:
         raise SwahrError(f"There is no precision {precision!r}; choose auto or one of {', '.join(PRECISIONS)}.")
-    preferred = _PREFERRED.get(device.type, ("eager",))
+    preferred = usual(device)
     if backend == "eager":
         preferred = ()  # whoever asks for PyTorch itself wants nothing compiled
     names = list(preferred) if backend == "auto" else [backend, *(name for name in preferred if name != backend)]

@@ -53,13 +53,13 @@ def compile(task: Task) -> OpenVinoNetwork:
     import openvino
 
     core = openvino.Core()
-    place = _place(task)
+    folder = place(task)
     try:
-        model = core.read_model(place / _FILE)
+        model = core.read_model(folder / _FILE)
     except Exception:  # nothing there, or nothing that can be read
-        with filled_at_once(place) as folder:
+        with filled_at_once(folder) as new:
             model = _convert(task)
-            openvino.save_model(model, folder / _FILE, compress_to_fp16=False)
+            openvino.save_model(model, new / _FILE, compress_to_fp16=False)
     images, height, width = task.shape
     model.reshape([images, height, width, 3])
     lower = task.precision != "float32" and has_bfloat16()
@@ -83,7 +83,8 @@ class OpenVinoNetwork:
         return coarse, fine
 
 
-def _place(task: Task) -> Path:
+def place(task: Task) -> Path:
+    """Where the conversion of a task's network is kept; it serves every shape."""
     kind = "int8" if task.precision == "int8" else "float"
     return entry("openvino", task.fingerprint, kind, version("openvino"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from app.bench import crowd_outputs
+from app.bench.grouping import crowd_outputs
 from engine.proof import TOLERANCES, objection, shown_pixels
 from grouping import COCO17, GroupingOptions
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.bench import crowd_outputs
+from app.bench.grouping import crowd_outputs
 from grouping import GroupingOptions, group_outputs
 
 cupy = pytest.importorskip("cupy", reason="comes with the extra `cuda`")

@@ -1,11 +1,9 @@
-"""``swahr bench``: how long things take on this machine, each beside what it is compared with, in one run."""
+"""``swahr bench grouping``: from maps to people, beside a plain PyTorch and SciPy implementation."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 import grouping
+from app.bench import check_json_path
+from app.machine import machine
 from engine.errors import SwahrError
 from grouping import COCO17, GroupingOptions
 
@@ -36,16 +36,22 @@ class Timing:
 
 
 def bench_grouping(
-    people: Sequence[int], sizes: Sequence[int], repeats: int, json_path: Path | None = None, seed: int = 0
+    people: Sequence[int],
+    sizes: Sequence[int],
+    repeats: int,
+    flip: bool = False,
+    json_path: Path | None = None,
+    seed: int = 0,
 ) -> None:
     """Time grouping for scenes of so many people on square inputs of these sizes, and print a table.
+
+    flip: two passes, of the image and its mirror image, and so two tags a keypoint, as the paper tests.
 
     "fused" is what `PoseEstimator` runs, from the network's raw outputs; "maps" is `group` on maps of the input's
     size; "reference" is a plain PyTorch and SciPy implementation from those maps, where the source tree is at hand,
     and "projection" the time it needs to make them. `json_path`: where the figures are written as well.
     """
-    if json_path is not None and not json_path.parent.is_dir():
-        raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
+    check_json_path(json_path)
     for size in sizes:
         if size < 64 or size % 64:
             raise SwahrError(f"--sizes names {size}; the network's input is a multiple of 64.")
@@ -55,23 +61,32 @@ def bench_grouping(
     timings: list[Timing] = []
     for size in sizes:
         for number in people:
-            timings += _time_scene(number, size, repeats, seed, reference)
-    _print(timings)
+            timings += _time_scene(number, size, repeats, flip, seed, reference)
+    _print(timings, flip)
     if reference is None:
         Console().print(
             f"The reference lies in {REFERENCE} of the source tree, which is not here, so no ratio is shown."
         )
     if json_path is not None:
-        figures = {"machine": machine(), "repeats": repeats, "timings": [asdict(timing) for timing in timings]}
+        figures = {
+            "machine": machine(),
+            "repeats": repeats,
+            "flip": flip,
+            "timings": [asdict(timing) for timing in timings],
+        }
         json_path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _time_scene(people: int, size: int, repeats: int, seed: int, reference: ModuleType | None) -> list[Timing]:
+def _time_scene(
+    people: int, size: int, repeats: int, flip: bool, seed: int, reference: ModuleType | None
+) -> list[Timing]:
     import torch
 
     from engine.aggregate import aggregate
 
     coarse, fine = crowd_outputs(people, size, seed)
+    if flip:
+        coarse, fine = (_with_mirrored(maps) for maps in (coarse, fine))
     options = GroupingOptions()
     tensors = torch.from_numpy(coarse), torch.from_numpy(fine)
     paths: dict[str, tuple[Callable[[], object], int]] = {
@@ -126,6 +141,13 @@ def crowd_outputs(people: int, size: int, seed: int = 0) -> tuple[np.ndarray, np
     return coarse, fine
 
 
+def _with_mirrored(maps: np.ndarray) -> np.ndarray:
+    """[1, ., h, w] -> [2, ., h, w]: what the network would say of the mirror image stands behind."""
+    parts = maps.reshape(1, -1, COCO17.num_keypoints, *maps.shape[2:])
+    mirrored = parts[:, :, list(COCO17.flip_indices), :, ::-1].reshape(maps.shape)
+    return np.ascontiguousarray(np.concatenate([maps, mirrored]))
+
+
 def _bump(map_: np.ndarray, x: float, y: float, high: float, tag: float | None) -> None:
     """Raise a map to a Gaussian of standard deviation 2, or set it to a tag where that Gaussian is."""
     top, left = max(int(y) - 6, 0), max(int(x) - 6, 0)
@@ -138,8 +160,9 @@ def _bump(map_: np.ndarray, x: float, y: float, high: float, tag: float | None) 
         region[squared < 36] = tag
 
 
-def _print(timings: Sequence[Timing]) -> None:
-    table = Table(title=f"Grouping, milliseconds, on {machine()}", title_justify="left")
+def _print(timings: Sequence[Timing], flip: bool) -> None:
+    what = "Grouping with the mirror image" if flip else "Grouping"
+    table = Table(title=f"{what}, milliseconds, on {machine()}", title_justify="left")
     for name in ("people", "size", "path", "median", "p95", "found", "reference is"):
         table.add_column(name, justify="left" if name == "path" else "right")
     references = {(t.people, t.size): t.median for t in timings if t.path == "reference"}
@@ -155,18 +178,6 @@ def _print(timings: Sequence[Timing]) -> None:
             str(timing.people), str(timing.size), timing.path, f"{timing.median:.2f}", f"{timing.p95:.2f}", found, ratio
         )
     Console().print(table)
-
-
-def machine() -> str:
-    """Processor and usable cores, in words."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
 
 
 def _reference() -> ModuleType | None:
