@@ -36,7 +36,7 @@ WARM_UP_FRAMES = 3
 class BenchOptions:
     """What to measure; see ``PoseEstimator.load`` for model, preset, size, flip and device.
 
-    source: whose frames. backend, precision: "auto" for all that this device usually runs; int8 only if it is named or `int8` is set.
+    source: whose frames. backend, precision: "auto" for all that this device usually runs. int8: int8 as well.
     frames: how many of each backend. sigmas: with the scale branch. batch: images a run.
     """
 
@@ -131,6 +131,7 @@ def _estimators(options: BenchOptions, size: tuple[int, int]) -> tuple[dict[Choi
     from engine.devices import choose_device
 
     device = choose_device(options.device)
+    backends.choices(options.backend, options.precision, device)  # refuses names that do not exist
     names = backends.usual(device) if options.backend == "auto" else (options.backend, "eager")
     estimators: dict[Choice, PoseEstimator] = {}
     refused = []
@@ -166,16 +167,18 @@ def _open(options: BenchOptions, choice: Choice) -> PoseEstimator:
         "sigmas": options.sigmas,
     }
     if options.model == "untrained":
-        network = _untrained(options.preset or "default")
+        network = untrained(options.preset or "default")
         return PoseEstimator(
             network, ModelMetadata.of(network.config), model=f"untrained {network.config.name}", **settings
         )
     return PoseEstimator.load(options.model, preset=options.preset, **settings)
 
 
-def _untrained(preset: str) -> Any:
-    """A network whose values have the size that a trained one's have: tiny ones are slow on a CPU for a reason of their
-    own."""
+def untrained(preset: str) -> Any:
+    """A preset's network with random weights, for time only.
+
+    Its values have the size that a trained one's have; those of a fresh one are so tiny that a CPU is slow with them.
+    """
     import torch
     from torch import nn
 

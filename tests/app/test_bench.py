@@ -29,7 +29,7 @@ def test_grouping_is_measured_beside_the_reference(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["network"], "'network'"),
+        (["nowhere.mp4"], "nowhere.mp4"),
         (["grouping", "--people", "a"], "--people a is no list"),
         (["grouping", "--sizes", "100"], "--sizes names 100"),
         (["grouping", "--people", "3,-1"], "--people names -1"),
