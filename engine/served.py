@@ -58,9 +58,7 @@ class ServedNetwork(nn.Module):
         """Normalised images [N, 3, H, W] -> what `forward` returns."""
         coarse, fine = self.network(images)
         keypoints = self.num_keypoints
-        # What the network gives beyond this, such as zeros for alphas, is cut away.
-        coarse, fine = coarse[:, -2 * keypoints :], fine[:, -(2 if self.alphas else 1) * keypoints :]
-        return coarse.float(), fine.float()
+        return _last(coarse, 2 * keypoints).float(), _last(fine, (1 + self.alphas) * keypoints).float()
 
     def lowered(self, dtype: torch.dtype) -> ServedNetwork:
         """A copy of its own whose weights are of that type, and that computes in it."""
@@ -78,6 +76,11 @@ class ServedNetwork(nn.Module):
         for source in ("served", "heads", "hrnet", "slim", "mobilenet"):
             digest.update(Path(__file__).with_name(f"{source}.py").read_bytes())
         return digest.hexdigest()[:20]
+
+
+def _last(maps: Tensor, number: int) -> Tensor:
+    """The last `number` channels: what a network gives before them, such as zeros for alphas, is cut away."""
+    return maps if maps.shape[1] == number else maps[:, -number:]
 
 
 def _without_scale_branches(network: nn.Module, fine: bool) -> nn.Module:

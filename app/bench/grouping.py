@@ -93,7 +93,8 @@ def _time_scene(
         "fused": (lambda: grouping.group_outputs(coarse, fine, np.eye(2, 3), options), repeats)
     }
     heatmaps, tags, _ = aggregate({1.0: tensors}, (size, size), COCO17.flip_indices)
-    plain = heatmaps.numpy(), np.ascontiguousarray(tags.numpy())
+    tags = tags.contiguous()  # the tags of both passes beside each other, as the published code has them
+    plain = heatmaps.numpy(), tags.numpy()
     paths["maps"] = (lambda: grouping.group(*plain, options), repeats)
     if reference is not None:
         few = max(3, repeats // 20)

@@ -121,6 +121,7 @@ def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Ch
         elif precision == "auto":
             wanted += [Choice(name, one) for one in own]
     if precision not in ("auto", *(choice.precision for choice in wanted)):
-        unable.append(f"Nothing here computes in {precision} on {device}.")
+        hint = "; int8 on a CPU wants the extra `int8`" if precision == "int8" else ""
+        unable.append(f"Nothing here computes in {precision} on {device}{hint}.")
         wanted = choices(backend, "auto", device)[0]
     return list(dict.fromkeys([*wanted, Choice("eager", "float32")])), unable

@@ -24,7 +24,8 @@ def projected(coarse: Tensor, fine: Tensor, flip_indices: list[int]) -> tuple[Te
     tags = _doubled(tags)
     if len(heatmaps) == 2:
         heatmaps, tags = (torch.stack((maps[0], maps[1].flip(-1)[flip_indices])) for maps in (heatmaps, tags))
-    return _doubled(heatmaps.mean(0, keepdim=True))[0], _doubled(tags).permute(1, 2, 3, 0)
+    # Both passes' tags end side by side in memory, as the published code's concatenation leaves them.
+    return _doubled(heatmaps.mean(0, keepdim=True))[0], _doubled(tags).permute(1, 2, 3, 0).contiguous()
 
 
 def _doubled(maps: Tensor) -> Tensor:

@@ -1,0 +1,50 @@
+"""On real photos the compiled engines find the people that PyTorch finds in float32.
+
+The photos are no part of this project; without them these tests skip.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from engine import PoseEstimator
+
+PACK = Path(__file__).parents[3] / "shared" / "data" / "pack"
+
+
+@pytest.fixture(scope="module")
+def photos():
+    if not PACK.is_dir():
+        pytest.skip(f"there are no photos in {PACK}")
+    paths = sorted((PACK / "images").glob("*.jpg"))
+    return [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in islice(paths, 0, None, len(paths) // 40)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "pixels"), [("float32", 0.1), ("bfloat16", 2)])
+def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
+    plain = PoseEstimator.load(device="cpu", backend="eager", precision="float32")
+    compiled = PoseEstimator.load(device="cpu", backend="openvino", precision=precision)
+    distances, clear, lost = [], 0, 0
+    for photo in photos:
+        expected, people = plain(photo), compiled(photo)
+        for person in expected.keypoints[expected.scores > plain.options.detection_threshold / 2]:
+            clear += 1
+            off = [
+                np.linalg.norm(other[:, :2] - person[:, :2], axis=1)[(person[:, 2] > 0) & (other[:, 2] > 0)].mean()
+                for other in people.keypoints
+                if ((person[:, 2] > 0) & (other[:, 2] > 0)).any()
+            ]
+            nearest = min(off, default=np.inf)
+            lost += nearest > 20
+            distances += [nearest] if nearest <= 20 else []
+    assert compiled.backend == "openvino" and compiled.precision == precision
+    with capsys.disabled():
+        print(f"\n{precision}: {clear} clear people, {lost} not found, mean distance {np.mean(distances):.2f} px")
+    assert np.mean(distances) <= pixels
+    assert lost <= 0.05 * clear  # people of whom one keypoint more or less decides
