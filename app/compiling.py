@@ -58,11 +58,14 @@ def compile_ahead(options: CompileOptions) -> str:
     )
     if options.precision == "int8":  # other frames may give other ranges, so what is kept is made anew
         estimator.discard_compiled()
-    for width, height in frame_sizes:
-        for sigmas in (False, True):
-            branch = "with" if sigmas else "without"
-            with console.status(f"compiling for {width}x{height} {branch} the scale branch"):
-                estimator.prepare(width, height, sigmas)
+    in_use = None
+    while in_use != (estimator.backend, estimator.precision):  # again where a later shape made another engine take over
+        in_use = estimator.backend, estimator.precision
+        for width, height in frame_sizes:
+            for sigmas in (False, True):
+                branch = "with" if sigmas else "without"
+                with console.status(f"compiling for {width}x{height} {branch} the scale branch"):
+                    estimator.prepare(width, height, sigmas)
     return _said(estimator, frame_sizes, time.perf_counter() - start)
 
 

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -57,7 +58,7 @@ def _findings() -> Iterator[tuple[str, str]]:
     yield from _gpus()
     device = choose_device("auto")
     yield from _backends(device)
-    on_gpu = device.type == "cuda" and _version("cupy-cuda13x") != "not installed"
+    on_gpu = device.type == "cuda" and find_spec("cupy") is not None
     yield "grouping", "GPU (CuPy)" if on_gpu else "CPU (Numba)"
     folder = grouping.compiled_folder()
     compiled = any(folder.glob("group._scan*.nbi"))

@@ -14,7 +14,7 @@ def choose_device(device: str) -> torch.device:
     """The device that "auto" or a name stands for. Raises SwahrError for one that is not here."""
     if device == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda")
+            return torch.device("cuda", torch.cuda.current_device())
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -27,7 +27,8 @@ def choose_device(device: str) -> torch.device:
     }
     if not at_hand.get(chosen.type, False):
         raise SwahrError(f"The device {device!r} is not at hand on this computer; choose auto or cpu.")
-    return chosen
+    # Compilers want to know which one.
+    return torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else chosen
 
 
 def device_name(device: torch.device) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -75,9 +75,10 @@ class PoseEstimator:
         self.flip = flip
         self.scales = checked_scales(scales)
         self.skeleton = SKELETONS[metadata.skeleton]
-        self.options = options or GroupingOptions(
+        own_options = GroupingOptions(
             detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold
         )
+        self.options = options or own_options
         self.sigmas = sigmas
         self.measuring = False
         self._device = choose_device(device)
@@ -91,7 +92,7 @@ class PoseEstimator:
             metadata.mean,
             metadata.std,
             self._device,
-            self.options,
+            own_options,
             self.skeleton,
             backend=backend,
             precision=precision,
@@ -199,7 +200,7 @@ class PoseEstimator:
         check_image(image)
         resize = self._resize(_size_of(image), 1.0)
         self._stopwatch.start()
-        with self._stream():
+        with self._working():
             (outputs,) = self._outputs([image], alphas=True)
             return self._people(outputs, resize), self._maps(outputs, resize)
 
@@ -217,19 +218,24 @@ class PoseEstimator:
         for indices in by_size.values():
             for start in range(0, len(indices), self._images_per_run):
                 run = indices[start : start + self._images_per_run]
-                with self._stream():
+                with self._working():
                     outputs = self._outputs([images[index] for index in run], self.sigmas)
                     for index, one in zip(run, outputs, strict=True):
                         people[index] = self._people(one, self._resize(_size_of(images[index]), 1.0))
         return [people[index] for index in range(len(images))]
 
-    def _stream(self) -> AbstractContextManager[object]:
-        """On CUDA a stream of the calling thread's own: nothing waits for other work on the GPU."""
-        if self._device.type != "cuda":
-            return nullcontext()
-        if not hasattr(self._streams, "own"):
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """On CUDA, work on a stream of the calling thread's own, which waits for nothing else on the GPU."""
+        if self._device.type == "cuda" and not hasattr(self._streams, "own"):
             self._streams.own = torch.cuda.Stream(self._device)
-        return torch.cuda.stream(self._streams.own)
+        try:
+            with torch.cuda.stream(getattr(self._streams, "own", None)):
+                yield
+        except torch.OutOfMemoryError as error:
+            raise SwahrError(
+                f"{self._device} has too little memory for images of this size; choose a smaller --size, or --device cpu."
+            ) from error
 
     def _resize(self, size: tuple[int, int], scale: float) -> Resize:
         return Resize.fit(size, self.size, scale, min(self.scales))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from engine import backends, proof
 from engine.backends import Choice, CompiledNetwork, Frames, Shape, Task
-from engine.backends.cache import entry, filled_at_once
+from engine.backends.cache import entry, keep
 from engine.devices import device_name
 from engine.errors import SwahrError
 from engine.served import ServedNetwork
@@ -26,6 +27,8 @@ from grouping import GroupingOptions, Skeleton
 Answers = tuple[Tensor, Tensor]
 
 _log = logging.getLogger(__name__)
+_REFERENCE = Choice("eager", "float32")
+_KEPT = 16  # compiled networks; each holds weights of its own
 _FIXED_BATCHES = ("inductor", "tensorrt")  # compiling for each number of images would take minutes each
 
 
@@ -49,7 +52,7 @@ class NetworkRunner:
         precision: str = "auto",
         calibration: Callable[[], Frames],
     ):
-        """mean, std: see `ServedNetwork`. options, skeleton: for the people of the proof. backend, precision: see
+        """mean, std: see `ServedNetwork`. options, skeleton: for the people of the proof, as the model is meant to be used. backend, precision: see
         `backends.choices`. calibration: see `backends.Task`. Raises SwahrError for a name that does not exist."""
         self._choices, unable = backends.choices(backend, precision, device)
         self.messages: list[str] = []
@@ -61,7 +64,7 @@ class NetworkRunner:
         # Both are made before anything is compiled, for backends may change the network's memory format.
         self._served = {alphas: ServedNetwork(network, mean, std, alphas).to(device) for alphas in (False, True)}
         self._fingerprints: dict[bool, str] = {}
-        self._compiled: dict[tuple[Shape, bool], CompiledNetwork] = {}
+        self._compiled: OrderedDict[tuple[Choice, Shape, bool], CompiledNetwork] = OrderedDict()
         self._compiling = threading.RLock()
         self._most_images = 1 << 30
 
@@ -77,12 +80,13 @@ class NetworkRunner:
         self(torch.zeros(*shape, 3, dtype=torch.uint8, device=self._device), alphas)
 
     def discard(self) -> None:
-        """Remove from the disk what the present choice keeps of this network, and what was proven of it."""
-        for alphas in (False, True):
-            task = self._task((1, 1, 1), alphas, self.choice.precision)
-            for place in (*backends.kept(self.choice.backend, task), self._proofs(task, self.choice)):
-                shutil.rmtree(place, ignore_errors=True)
-        self._compiled.clear()
+        """Remove from the disk what the present choice keeps of this network for any shape, if that is how it keeps it."""
+        with self._compiling:
+            for alphas in (False, True):
+                task = self._task((1, 1, 1), alphas, self.choice.precision)
+                for place in backends.kept(self.choice.backend, task):
+                    shutil.rmtree(place, ignore_errors=True)
+            self._compiled.clear()
 
     def __call__(self, pixels: Tensor, alphas: bool) -> Answers:
         """What `ServedNetwork` returns for pixels uint8 [N, H, W, 3] on the device.
@@ -122,20 +126,21 @@ class NetworkRunner:
         return (coarse, fine) if self._most_images > images else (coarse.clone(), fine.clone())
 
     def _ready(self, shape: Shape, alphas: bool) -> CompiledNetwork:
-        key = shape, alphas and self._served[True].alphas
-        if key not in self._compiled:
+        alphas = alphas and self._served[True].alphas
+        while True:
+            choice = self.choice
+            if compiled := self._compiled.get((choice, shape, alphas)):
+                return compiled
             with self._compiling:
-                while key not in self._compiled:
-                    self._compile(*key)
-        return self._compiled[key]
+                if choice == self.choice and (choice, shape, alphas) not in self._compiled:
+                    self._compile(choice, shape, alphas)
 
-    def _compile(self, shape: Shape, alphas: bool) -> None:
+    def _compile(self, choice: Choice, shape: Shape, alphas: bool) -> None:
         """Compile with the present choice, or give it up."""
-        choice = self.choice
         try:
             task = self._task(shape, alphas, choice.precision)
             compiled = backends.module(choice.backend).compile(task)
-            fault = None if choice.backend == "eager" else self._fault(task, choice, compiled)
+            fault = None if choice == _REFERENCE else self._fault(task, choice, compiled)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
@@ -143,8 +148,12 @@ class NetworkRunner:
             return
         if fault:
             self._give_up(choice, fault)
-        else:
-            self._compiled[shape, alphas] = compiled
+            return
+        if self._device.type == "cuda":  # other threads have streams of their own
+            torch.cuda.current_stream(self._device).synchronize()
+        self._compiled[choice, shape, alphas] = compiled
+        while len(self._compiled) > _KEPT:
+            self._compiled.popitem(last=False)
 
     def _task(self, shape: Shape, alphas: bool, precision: str) -> Task:
         if alphas not in self._fingerprints:
@@ -154,7 +163,7 @@ class NetworkRunner:
 
     def _fault(self, task: Task, choice: Choice, compiled: CompiledNetwork) -> str | None:
         """What is wrong with a compiled network, unless the very same was found right before."""
-        place = self._proofs(task, choice) / "x".join(map(str, task.shape))
+        place = self._proof(task, choice)
         if place.is_dir():
             return None
         pixels = proof.shown_pixels(task.shape).to(self._device)
@@ -162,14 +171,15 @@ class NetworkRunner:
         expected = tuple(answer.clone() for answer in plain(pixels))
         fault = proof.objection(compiled(pixels), expected, choice.precision, self._options, self._skeleton)
         if fault is None:
-            with filled_at_once(place):
-                pass
+            keep(place, lambda folder: None)
         return fault
 
-    def _proofs(self, task: Task, choice: Choice) -> Path:
-        """Where it is noted of a network which shapes were found right."""
+    def _proof(self, task: Task, choice: Choice) -> Path:
+        """The folder whose being there says that the very same was found right; it goes where what was compiled goes."""
         versions = backends.compiler(choice.backend), version("torch"), device_name(self._device)
-        return entry("proofs", choice.backend, task.fingerprint, choice.precision, *versions)
+        noted = entry("proofs", choice.backend, task.fingerprint, task.shape, choice.precision, *versions)
+        kept = backends.kept(choice.backend, task)
+        return kept[0] / f"proof-{noted.name}" if kept else noted
 
     def _give_up(self, choice: Choice, reason: str | Exception) -> None:
         """Turn from a choice to the next one. Raises SwahrError when there is none."""

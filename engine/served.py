@@ -34,14 +34,14 @@ class ServedNetwork(nn.Module):
     with the alphas only if the network has a scale branch and they are wanted. Those of the 1/4 map are never read, so
     that branch is always left out.
 
-    mean, std: of R, G, B on the scale 0 to 1. The network's parameters are shared, not copied.
+    mean, std: of R, G, B on the scale 0 to 1. The network's parameters are shared, not copied, and it is set to evaluation.
     """
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], alphas: bool):
         super().__init__()
         self.alphas = alphas and network.config.scale_branch
         self.num_keypoints: int = network.config.num_keypoints
-        self.network = _without_scale_branches(network.eval(), fine=not self.alphas)
+        self.network = _without_scale_branches(network.eval(), keep_fine=self.alphas)
         self.register_buffer("factor", 1 / (255 * torch.tensor(std).view(3, 1, 1)), persistent=False)
         self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1), persistent=False)
         self.dtype = torch.float32
@@ -83,13 +83,12 @@ def _last(maps: Tensor, number: int) -> Tensor:
     return maps if maps.shape[1] == number else maps[:, -number:]
 
 
-def _without_scale_branches(network: nn.Module, fine: bool) -> nn.Module:
-    """The same network, sharing its parameters, without the scale branch of the 1/4 map and, if `fine`, the other."""
+def _without_scale_branches(network: nn.Module, keep_fine: bool) -> nn.Module:
+    """The same network, sharing its parameters, without the scale branch of the 1/4 map and perhaps of the 1/2 map."""
     if not hasattr(network, SCALE_LAYERS):
         return network
     twin = copy.copy(network)
     twin._modules = dict(network._modules)
-    coarse_branch, fine_branch = getattr(network, SCALE_LAYERS)
-    del coarse_branch
-    twin._modules[SCALE_LAYERS] = nn.ModuleList([NoAlphas(), NoAlphas() if fine else fine_branch])
+    _, fine_branch = getattr(network, SCALE_LAYERS)
+    twin._modules[SCALE_LAYERS] = nn.ModuleList([NoAlphas(), fine_branch if keep_fine else NoAlphas()])
     return twin

@@ -24,9 +24,11 @@ class Stopwatch(threading.local):
         self._last = time.perf_counter()
 
     def lap(self, stage: str, device: torch.device | None = None) -> None:
-        """Count what has passed since the last lap for a stage, after waiting for what a CUDA device has to do."""
+        """Count what has passed since the last lap for a stage, after waiting for what a GPU has to do."""
         if device is not None and device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device is not None and device.type == "mps":
+            torch.mps.synchronize()
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now

@@ -26,7 +26,10 @@ def upload(images: Sequence[NDArray[np.uint8]], resizes: Sequence[Resize], devic
 
 def _on_gpu(image: NDArray[np.uint8], resize: Resize, device: torch.device) -> Tensor:
     pinned = torch.from_numpy(np.ascontiguousarray(image)).pin_memory()  # PyTorch keeps such memory until it is read
-    return resized(pinned.to(device, non_blocking=True), *_weights_on(resize, device))
+    weights = _weights_on(resize, device)
+    for one in weights:  # made on the stream of whoever came first, and dropped when newer ones need the room
+        one.record_stream(torch.cuda.current_stream(device))
+    return resized(pinned.to(device, non_blocking=True), *weights)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -78,11 +78,16 @@ def bench_stages(options: BenchOptions, json_path: Path | None = None) -> None:
     with console.status("making the backends ready"):
         estimators, refused = _estimators(options, (width, height))
     samples: dict[Choice, dict[str, list[float]]] = {choice: {} for choice in estimators}
-    share = math.ceil(len(frames) / ROUNDS)
+    share = math.ceil(len(frames) / ROUNDS / options.batch) * options.batch
+    frames += frames[: -len(frames) % options.batch]
     with console.status("measuring"):
         for start in range(0, len(frames), share):
             for choice, estimator in estimators.items():
                 _measure(estimator, frames[start : start + share], options.batch, samples[choice])
+    for choice, estimator in list(estimators.items()):
+        if (estimator.backend, estimator.precision) != (choice.backend, choice.precision):  # it failed meanwhile
+            refused += estimator.messages[:1]
+            del estimators[choice], samples[choice]
     timings = _timings(samples)
     found = {
         choice: np.mean([len(estimator(frame)) for frame in frames[:10]]) for choice, estimator in estimators.items()
@@ -147,6 +152,7 @@ def _estimators(options: BenchOptions, size: tuple[int, int]) -> tuple[dict[Choi
                 continue
             estimator = _open(options, choice)
             estimator.prepare(*size)
+            estimator.batch([np.zeros((size[1], size[0], 3), np.uint8)] * options.batch)
             if (estimator.backend, estimator.precision) == (name, precision):
                 estimators[choice] = estimator
             else:

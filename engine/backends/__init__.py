@@ -92,12 +92,16 @@ def usual(device: torch.device) -> tuple[str, ...]:
     return _PREFERRED.get(device.type, ("eager",))
 
 
+def _hint(backend: str, precision: str) -> str:
+    return "; that wants the extra `int8`" if (backend, precision) == ("openvino", "int8") else ""
+
+
 def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Choice], list[str]]:
     """What to try in turn for what the user asked for, and sentences on what cannot run here.
 
     backend, precision: a name or "auto". A backend that is asked for comes first; the others that `auto` would take
-    stand behind it. A precision that a backend lacks is replaced by what it takes by itself. Last comes PyTorch in
-    float32, which needs nothing. Raises SwahrError for a name that does not exist.
+    stand behind it. A precision that it lacks is replaced by what it takes by itself. Last comes PyTorch in float32,
+    which needs nothing. Raises SwahrError for a name that does not exist.
     """
     if backend != "auto" and backend not in BACKENDS:
         raise SwahrError(f"There is no backend {backend!r}; choose auto or one of {', '.join(BACKENDS)}.")
@@ -115,13 +119,15 @@ def choices(backend: str, precision: str, device: torch.device) -> tuple[list[Ch
             continue
         able = module(name).precisions(device)
         own = [one for one in able if one != "int8"]  # costs accuracy, so it is taken only where it is asked for
-        if precision in able:
+        if precision == "auto":
+            wanted += [Choice(name, one) for one in own]
+        elif precision in able:
             wanted.append(Choice(name, precision))
             wanted += [Choice(name, one) for one in own[:1] if precision == "int8"]
-        elif precision == "auto":
-            wanted += [Choice(name, one) for one in own]
-    if precision not in ("auto", *(choice.precision for choice in wanted)):
-        hint = "; int8 on a CPU wants the extra `int8`" if precision == "int8" else ""
-        unable.append(f"Nothing here computes in {precision} on {device}{hint}.")
+        elif name == backend:
+            unable.append(f"{name} does not compute in {precision} on {device}{_hint(name, precision)}.")
+            wanted += [Choice(name, one) for one in own[:1]]
+    if not wanted:
+        unable.append(f"Nothing here computes in {precision} on {device}{_hint(names[0], precision)}.")
         wanted = choices(backend, "auto", device)[0]
     return list(dict.fromkeys([*wanted, Choice("eager", "float32")])), unable

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 VARIABLE = "SWAHR_CACHE"
+
+_log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -33,23 +35,19 @@ def entry(backend: str, *parts: object) -> Path:
     return cache_folder() / backend / hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-@contextmanager
-def filled_at_once(place: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `place` when the block has filled it, so that nobody sees half of it.
+def keep(place: Path, save: Callable[[Path], object]) -> None:
+    """Let `save` fill a temporary folder, which then becomes `place`, so that nobody sees half of it.
 
-    What is there is replaced. Where the cache cannot be written the folder is thrown away without a word: a cache that
-    cannot be kept costs time and nothing else.
+    What is there is replaced. Where that fails, a warning says why and nothing is kept: it costs time and nothing else.
     """
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        room = TemporaryDirectory(dir=place.parent, prefix="filling-", ignore_cleanup_errors=True)
-    except OSError:
-        room = TemporaryDirectory(prefix="swahr-", ignore_cleanup_errors=True)
-    with room as folder:
-        yield Path(folder)
-        with suppress(OSError):
+        with TemporaryDirectory(dir=place.parent, prefix="filling-", ignore_cleanup_errors=True) as folder:
+            save(Path(folder))
             shutil.rmtree(place, ignore_errors=True)  # what could not be read
             Path(folder).rename(place)
+    except Exception as error:  # of a compiler's own, or of the disk
+        _log.warning("What was compiled cannot be kept in %s (%s), so it is made anew next time.", place, error)
 
 
 def sizes() -> dict[str, int]:

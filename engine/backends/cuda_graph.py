@@ -32,7 +32,8 @@ class RecordedNetwork:
             for _ in range(_WARM_UPS):
                 function(self._pixels)
             stream.synchronize()
-            with torch.cuda.graph(self._graph, stream=stream):
+            # Other threads may go on using the GPU.
+            with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
                 self._answers = function(self._pixels)
         torch.cuda.current_stream(device).wait_stream(stream)
 

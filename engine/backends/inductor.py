@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
+import torch._dynamo
+import torch._inductor.config
 from torch import Tensor
 
 from engine.backends import CompiledNetwork, Task
@@ -14,6 +17,7 @@ from engine.backends.cache import cache_folder
 from engine.backends.cuda_graph import RecordedNetwork
 from engine.backends.eager import has_bfloat16
 
+_SHAPES = 1000  # that the same network may be compiled for
 _COMPILERS = ("g++", "clang++", "c++", "cl")
 
 
@@ -37,10 +41,17 @@ def compile(task: Task) -> CompiledNetwork:
     """Compile for one shape; the compiler keeps its own cache on disk, so the next time is much shorter."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
     network = task.network.lowered(getattr(torch, task.precision)).to(task.device, memory_format=torch.channels_last)
-    # Freezing folds the batch normalisations into the convolutions.
-    compiled = torch.compile(network, fullgraph=True, dynamic=False, options={"freezing": True})
-    if task.device.type == "cuda":
-        return RecordedNetwork(compiled, task.shape, task.device)
+    # Without compilers' own doubts about how many shapes there may be, and with batch normalisations folded away; both
+    # settings count when the first inputs come.
+    compiled = torch.compile(network, fullgraph=True, dynamic=False)
+    with torch._dynamo.config.patch(recompile_limit=_SHAPES), torch._inductor.config.patch(freezing=True):
+        if task.device.type == "cuda":
+            return RecordedNetwork(compiled, task.shape, task.device)
+        return _first_run(compiled, task)
+
+
+def _first_run(compiled: Callable[[Tensor], tuple[Tensor, Tensor]], task: Task) -> CompiledNetwork:
+    """The compiled network on a CPU, after one run, so that what cannot be compiled is told now."""
 
     @torch.inference_mode()
     def run(pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,5 +59,5 @@ def compile(task: Task) -> CompiledNetwork:
         return coarse.contiguous(), fine.contiguous()
 
     images, height, width = task.shape
-    run(torch.zeros(images, height, width, 3, dtype=torch.uint8))  # so that what cannot be compiled is told here
+    run(torch.zeros(images, height, width, 3, dtype=torch.uint8))
     return run

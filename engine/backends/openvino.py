@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.backends import Task
-from engine.backends.cache import entry, filled_at_once
+from engine.backends.cache import entry, keep
 from engine.backends.eager import has_bfloat16
 from engine.errors import SwahrError
 
@@ -33,6 +33,8 @@ CALIBRATION_FRAMES = 100
 # Layers whose answers are read as numbers rather than compared: rounding them to 8 bits moves keypoints and tags.
 _EXACT_LAYERS = (".*final_layers.*", ".*conv_scale_layers.*")
 _FILE = "network.xml"
+_core_lock = threading.Lock()
+_only_core: openvino.Core | None = None
 
 
 def missing(device: torch.device) -> str | None:
@@ -52,19 +54,28 @@ def compile(task: Task) -> OpenVinoNetwork:
     """Load a network from the cache, after converting it if it is not there."""
     import openvino
 
-    core = openvino.Core()
-    folder = place(task)
     try:
-        model = core.read_model(folder / _FILE)
+        model = _core().read_model(place(task) / _FILE)
     except Exception:  # nothing there, or nothing that can be read
-        with filled_at_once(folder) as new:
-            model = _convert(task)
-            openvino.save_model(model, new / _FILE, compress_to_fp16=False)
+        model = _convert(task)
+        keep(place(task), lambda folder: openvino.save_model(model, folder / _FILE, compress_to_fp16=False))
     images, height, width = task.shape
     model.reshape([images, height, width, 3])
     lower = task.precision != "float32" and has_bfloat16()
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "bf16" if lower else "f32"}
-    return OpenVinoNetwork(core.compile_model(model, "CPU", settings))
+    return OpenVinoNetwork(_core().compile_model(model, "CPU", settings))
+
+
+def _core() -> openvino.Core:
+    """One for the whole process: its CPU plugin gives the thread that makes it a stack for signals, and where several
+    are made and dropped, a signal such as Ctrl-C is later answered on a stack that is gone."""
+    global _only_core
+    with _core_lock:
+        if _only_core is None:
+            import openvino
+
+            _only_core = openvino.Core()
+        return _only_core
 
 
 class OpenVinoNetwork:
@@ -85,8 +96,10 @@ class OpenVinoNetwork:
 
 def place(task: Task) -> Path:
     """Where the conversion of a task's network is kept; it serves every shape."""
-    kind = "int8" if task.precision == "int8" else "float"
-    return entry("openvino", task.fingerprint, kind, version("openvino"))
+    kind = ("float",)
+    if task.precision == "int8":
+        kind = ("int8", version("nncf"), CALIBRATION_FRAMES, _EXACT_LAYERS)
+    return entry("openvino", task.fingerprint, *kind, version("openvino"))
 
 
 def _convert(task: Task) -> openvino.Model:

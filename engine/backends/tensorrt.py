@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.backends import Task, compiler
-from engine.backends.cache import cache_folder, entry, filled_at_once
+from engine.backends.cache import cache_folder, entry, keep
 from engine.devices import device_name
 from engine.served import ServedNetwork
 
-_FILE = "network.ep"
+_FILE = "network.pt2"
+SAVE_SETTINGS = {"output_format": "exported_program", "retrace": False}  # what `torch_tensorrt.save` is called with
 
 
 def missing(device: torch.device) -> str | None:
@@ -40,19 +42,24 @@ def compile(task: Task) -> TensorRtNetwork:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it cannot import, and then raises
         import torch_tensorrt
 
-    place = entry("tensorrt", task.fingerprint, task.shape, compiler("tensorrt"), device_name(task.device))
-    network = task.network.lowered(torch.float16).to(task.device)
+        if not torch_tensorrt.ENABLED_FEATURES.torch_tensorrt_runtime:
+            import torch_tensorrt.dynamo.runtime._TRTEngine  # what a saved program consists of
+    file = place(task) / _FILE
+    if file.is_file():
+        with contextlib.suppress(Exception):  # what cannot be read is built anew
+            return TensorRtNetwork(task.network, torch.export.load(file).module())
     images, height, width = task.shape
     example = torch.zeros(images, 3, height, width, dtype=torch.float16, device=task.device)
-    try:
-        program = torch.export.load(place / _FILE)
-    except Exception:  # nothing there, or nothing that can be read
-        program = torch.export.export(_Answers(network).eval(), (example,))
-        with filled_at_once(place) as folder:
-            built = torch_tensorrt.dynamo.compile(program, **build_settings(example, task.device))
-            torch_tensorrt.save(built, str(folder / _FILE), **save_settings(example))
-            return TensorRtNetwork(network, built)
-    return TensorRtNetwork(network, program.module())
+    network = task.network.lowered(torch.float16).to(task.device)
+    program = torch.export.export(_Answers(network).eval(), (example,))
+    built = torch_tensorrt.dynamo.compile(program, **build_settings(example, task.device))
+    keep(place(task), lambda folder: torch_tensorrt.save(built, str(folder / _FILE), **SAVE_SETTINGS))
+    return TensorRtNetwork(task.network, built)
+
+
+def place(task: Task) -> Path:
+    """Where the program built for a task's network and shape is kept."""
+    return entry("tensorrt", task.fingerprint, task.shape, compiler("tensorrt"), device_name(task.device))
 
 
 def build_settings(example: Tensor, device: torch.device) -> dict[str, object]:
@@ -68,21 +75,22 @@ def build_settings(example: Tensor, device: torch.device) -> dict[str, object]:
     }
 
 
-def save_settings(example: Tensor) -> dict[str, object]:
-    """What `torch_tensorrt.save` is called with."""
-    return {"output_format": "exported_program", "arg_inputs": [example], "retrace": False}
-
-
 class TensorRtNetwork:
-    """The normalisation in PyTorch, the rest in TensorRT."""
+    """The normalisation in PyTorch, the rest in TensorRT, whose program has one memory: threads take turns."""
 
     def __init__(self, network: ServedNetwork, program: nn.Module):
         self._network, self._program = network, program
+        self._turn, self._done = threading.Lock(), torch.cuda.Event()
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Uint8 [N, H, W, 3] -> the network's two outputs, float32."""
-        coarse, fine = self._program(self._network.images(pixels))
+        images = self._network.images(pixels).half()
+        with self._turn:
+            stream = torch.cuda.current_stream(pixels.device)
+            stream.wait_event(self._done)
+            coarse, fine = self._program(images)
+            self._done.record(stream)
         return coarse, fine
 
 

@@ -41,9 +41,9 @@ def test_every_stage_of_every_backend_is_measured(folder, capsys, monkeypatch):
 
 
 def test_an_untrained_preset_and_one_backend(folder):
-    assert bench("--model", "untrained", "--backend", "eager", "--precision", "float32", "--batch", "2") == 0
+    assert bench("--model", "untrained", "--backend", "eager", "--precision", "float32", "--batch", "3") == 0
     figures = json.loads((folder / "figures.json").read_text())
-    assert figures["model"] == "untrained default" and figures["batch"] == 2
+    assert figures["model"] == "untrained default" and figures["batch"] == 3
     assert {(row["backend"], row["precision"]) for row in figures["timings"]} == {("eager", "float32")}
 
 

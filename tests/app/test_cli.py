@@ -274,4 +274,6 @@ def test_options_reach_the_estimator(swahr, tools, tmp_path, monkeypatch):
         "flip": True,
         "device": "cuda",
         "backend": "eager",
+        "precision": "auto",
+        "sigmas": False,  # nobody asked for the poses
     }

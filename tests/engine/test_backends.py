@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -58,7 +59,7 @@ def assert_like(answers, truth, tolerance):
         assert (answer - reference).abs().max() < tolerance * reference.abs().max()
 
 
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.15, "int8": 0.6}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.15, "int8": 0.3}
 
 
 @pytest.mark.parametrize("backend", ["eager", "openvino", pytest.param("inductor", marks=pytest.mark.slow)])
@@ -129,12 +130,13 @@ def test_a_broken_cache_is_made_anew(make, pixels, own_cache, damage):
     assert_like(openvino.compile(task(network))(pixels), expected(network, pixels), 1e-4)
 
 
-def test_a_cache_that_cannot_be_written_costs_only_time(make, pixels, monkeypatch, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_only_time(make, pixels, monkeypatch, tmp_path, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file" / "below"))
     network = make.small()
     assert_like(openvino.compile(task(network))(pixels), expected(network, pixels), 1e-4)
     assert cache.sizes() == {}
+    assert "cannot be kept" in caplog.text
 
 
 def test_threads_do_not_share_answers(make, pixels):
@@ -151,6 +153,37 @@ def test_threads_do_not_share_answers(make, pixels):
     assert not torch.equal(one[0], other[0])
     assert_like(one, expected(make.small(), pixels), 1e-4)
     assert_like(other, expected(make.small(), 255 - pixels), 1e-4)
+
+
+@pytest.mark.slow
+def test_inductor_compiles_for_any_number_of_shapes(make):
+    inductor = backends.module("inductor")
+    if reason := inductor.missing(CPU):
+        pytest.skip(reason)
+    network = make.small()
+    for step in range(1, 11):
+        shape = (1, 64, 64 * step)
+        pixels = torch.full((*shape, 3), 7 * step, dtype=torch.uint8)
+        assert_like(inductor.compile(task(network, shape=shape))(pixels), expected(network, pixels), 1e-4)
+
+
+INTERRUPTED = """
+import os, signal, threading, time, torch
+from engine import PoseEstimator
+for size in (64, 128):
+    PoseEstimator.load("default", device="cpu", backend="openvino", size=size).prepare(64, 64)
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_still_answered_after_networks_were_dropped():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 # -- what is chosen ----------------------------------------------------------------------------------------
@@ -205,6 +238,12 @@ def test_what_cannot_run_is_named(able):
     found, unable = choices("auto", "int8", CPU)
     assert found == [Choice("eager", "float32")]
     assert any("int8" in sentence for sentence in unable)
+    found, unable = choices("eager", "int8", CPU)
+    assert found == [Choice("eager", "float32")] and unable == ["eager does not compute in int8 on cpu."]
+    able(eager=("float32",), inductor=("float16",), openvino=("bfloat16",))
+    found, unable = choices("inductor", "bfloat16", CPU)
+    assert [str(choice) for choice in found[:2]] == ["inductor in float16", "openvino in bfloat16"]
+    assert unable == ["inductor does not compute in bfloat16 on cpu."]
 
 
 def test_reasons_why_something_cannot_run(monkeypatch):
@@ -261,8 +300,7 @@ def test_torch_tensorrt_is_called_as_it_wants_to_be():
     build = parameters(package / "dynamo" / "_compiler.py", "compile")
     assert {"exported_program", *tensorrt.build_settings(example, CPU)} <= build
     save = parameters(package / "_compile.py", "save")
-    assert {"module", "file_path", *tensorrt.save_settings(example)} <= save
-    assert "exported_program" in (package / "_compile.py").read_text()
+    assert {"module", "file_path", *tensorrt.SAVE_SETTINGS} <= save
 
 
 def test_the_network_exports(make):
@@ -272,4 +310,3 @@ def test_the_network_exports(make):
     program = torch.export.export(tensorrt._Answers(served).eval(), (images,))
     with torch.no_grad():
         assert_like(program.module()(images), served.answers(images), 1e-5)
-    assert "torch.export.load" in inspect.getsource(tensorrt.compile)

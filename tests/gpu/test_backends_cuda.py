@@ -9,6 +9,7 @@ import torch
 from app.bench.stages import BenchOptions, bench_stages, untrained
 from engine import PoseEstimator, backends
 from engine.backends import Choice, Task
+from engine.devices import choose_device
 from engine.geometry import Resize
 from engine.served import ServedNetwork
 from engine.training.synthetic import random_frame
@@ -17,7 +18,7 @@ from engine.upload import upload
 if not torch.cuda.is_available():
     pytest.skip("there is no CUDA device", allow_module_level=True)
 
-CUDA = torch.device("cuda")
+CUDA = choose_device("cuda")
 AT_HAND = [name for name in ("eager", "inductor", "tensorrt") if backends.module(name).missing(CUDA) is None]
 CHOICES = [Choice(name, precision) for name in AT_HAND for precision in backends.module(name).precisions(CUDA)]
 
@@ -77,6 +78,17 @@ def test_threads_get_their_own_answers():
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_one_thread_compiles_while_another_goes_on():
+    estimator = PoseEstimator.load(device="cuda", backend="inductor", sigmas=False)
+    expected = len(estimator(picture()))
+    worker = threading.Thread(target=estimator.prepare, args=(1280, 720, True))
+    worker.start()
+    while worker.is_alive():
+        assert abs(len(estimator(picture())) - expected) <= 1
+    worker.join()
+    assert estimator.backend == "inductor", estimator.messages
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (1279, 721)])
