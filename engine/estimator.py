@@ -234,7 +234,7 @@ class PoseEstimator:
                 yield
         except torch.OutOfMemoryError as error:
             raise SwahrError(
-                f"{self._device} has too little memory for images of this size; choose a smaller --size, or --device cpu."
+                f"{self._device} has too little memory for such images; choose a smaller --size or another --device."
             ) from error
 
     def _resize(self, size: tuple[int, int], scale: float) -> Resize:

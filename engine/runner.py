@@ -52,8 +52,9 @@ class NetworkRunner:
         precision: str = "auto",
         calibration: Callable[[], Frames],
     ):
-        """mean, std: see `ServedNetwork`. options, skeleton: for the people of the proof, as the model is meant to be used. backend, precision: see
-        `backends.choices`. calibration: see `backends.Task`. Raises SwahrError for a name that does not exist."""
+        """mean, std: see `ServedNetwork`. options, skeleton: for the people of the proof, as the model is meant to be
+        used. backend, precision: see `backends.choices`. calibration: see `backends.Task`. Raises SwahrError for a name
+        that does not exist."""
         self._choices, unable = backends.choices(backend, precision, device)
         self.messages: list[str] = []
         if backend != "auto" or precision != "auto":  # nobody misses what was not asked for
@@ -80,7 +81,7 @@ class NetworkRunner:
         self(torch.zeros(*shape, 3, dtype=torch.uint8, device=self._device), alphas)
 
     def discard(self) -> None:
-        """Remove from the disk what the present choice keeps of this network for any shape, if that is how it keeps it."""
+        """Remove from the disk what the present choice keeps of this network, where that serves all shapes."""
         with self._compiling:
             for alphas in (False, True):
                 task = self._task((1, 1, 1), alphas, self.choice.precision)
