@@ -176,7 +176,7 @@ class NetworkRunner:
         return fault
 
     def _proof(self, task: Task, choice: Choice) -> Path:
-        """The folder whose being there says that the very same was found right; it goes where what was compiled goes."""
+        """The folder that is there once the very same was found right; it goes where what was compiled goes."""
         versions = backends.compiler(choice.backend), version("torch"), device_name(self._device)
         noted = entry("proofs", choice.backend, task.fingerprint, task.shape, choice.precision, *versions)
         kept = backends.kept(choice.backend, task)

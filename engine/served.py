@@ -34,7 +34,7 @@ class ServedNetwork(nn.Module):
     with the alphas only if the network has a scale branch and they are wanted. Those of the 1/4 map are never read, so
     that branch is always left out.
 
-    mean, std: of R, G, B on the scale 0 to 1. The network's parameters are shared, not copied, and it is set to evaluation.
+    mean, std: of R, G, B on the scale 0 to 1. The network's parameters are shared, not copied; it is set to evaluate.
     """
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float], alphas: bool):
