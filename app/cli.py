@@ -142,6 +142,27 @@ def process(
 
 
 @app.command()
+def view(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="As for process; or camera:0, or the address of a stream.", show_default="asks"),
+    ] = None,
+    model: Model = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Open a window that shows people live."""
+    from app.viewer.engine import EngineSettings
+    from app.viewer.start import view as show
+
+    raise typer.Exit(show(source, EngineSettings(model, preset, size, flip, device, backend, precision)))
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, in TOML.")],
     output: Annotated[

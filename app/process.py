@@ -91,7 +91,7 @@ def _note_partial(error: Exception, sinks: list[Sink]) -> None:
 
 def _process(options: ProcessOptions, tally: Tally, sinks: list[Sink]) -> str:
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(options.source))
+        source = stack.enter_context(open_source(options.source, endless=False))
         estimator: Any = None  # loaded after the outputs are known to be writable, for it takes a while
 
         def first_line() -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from app.bench import check_json_path
 from app.machine import machine
 from app.overlay import draw_people
 from app.sources import open_source
+from app.sources.live import shown_name
 from engine.errors import SwahrError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def bench_stages(options: BenchOptions, json_path: Path | None = None) -> None:
         figures: dict[str, Any] = {
             "machine": machine(),
             "device": any_estimator.device,
-            "source": options.source,
+            "source": shown_name(options.source),
             "frame_size": [width, height],
             "frames": len(frames),
             "model": any_estimator.model,
@@ -124,7 +125,7 @@ def _decoded(source: str, number: int) -> tuple[list[NDArray[np.uint8]], StageTi
                 frames.append(frame.image)
             before = time.perf_counter()
     if not frames:
-        raise SwahrError(f"{source} has no frames to measure with; name another source.")
+        raise SwahrError(f"{shown_name(source)} has no frames to measure with; name another source.")
     median, p95 = _quantiles(milliseconds)
     return [frames[index % len(frames)] for index in range(number)], StageTiming("", "", "decode", median, p95)
 
@@ -257,7 +258,7 @@ def _print(
     decode: StageTiming,
     refused: Sequence[str],
 ) -> None:
-    what = f"{estimator.model} at {estimator.size} px on {options.source} ({size[0]}x{size[1]})"
+    what = f"{estimator.model} at {estimator.size} px on {shown_name(options.source)} ({size[0]}x{size[1]})"
     if options.batch > 1:
         what += f", {options.batch} images a run"
     table = Table(

@@ -1,4 +1,4 @@
-"""Where frames come from: a video, a picture, a folder of pictures, or the built-in demonstration."""
+"""Where frames come from: a video, pictures, a camera, a network stream, or the built-in demonstration."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ class VideoFormat:
 class SourceInfo:
     """What is known of a source before its frames are read.
 
-    name: what the user asked for. kind: "video", "image", "folder" or "demo".
+    name: what the user asked for, without user, password and other secrets of an address.
+    kind: "video", "image", "folder", "demo", or, without an end, "camera" or "stream".
     path: the file or folder. size: width and height; None for a folder, whose pictures may differ.
-    frames: how many to expect; None if not known. video: None for pictures.
+    frames: how many to expect; None if not known. video: None for pictures, cameras and streams.
     names: the file names in a folder.
     """
 
@@ -106,18 +107,25 @@ class Source(ABC):
         self.close()
 
 
-def open_source(name: str) -> Source:
-    """Open what the user named: a video or picture file, a folder of pictures, or ``demo:`` with its options.
+def open_source(name: str, endless: bool = True) -> Source:
+    """Open what the user named: a video, a picture, a folder of pictures, a camera, a stream or ``demo:`` with options.
 
-    Raises SwahrError if it does not exist, cannot be read or is too small.
+    endless: whether a source that never ends will do.
+    Raises SwahrError if it does not exist, cannot be read, is too small, or never ends where that will not do.
     """
+    from .live import LiveSource, is_live, shown_name
+
+    if is_live(name):
+        if not endless:
+            raise SwahrError(f"{shown_name(name)} never ends; name a video, or watch it live with `swahr view`.")
+        return LiveSource(name)
     if name == "demo:" or name.startswith("demo:?"):
         from .demo import DemoSource
 
         return DemoSource(name)
     path = Path(name)
     if not path.exists():
-        raise SwahrError(f"There is no file or folder named {name}; check the path.")
+        raise SwahrError(f"There is no file or folder named {shown_name(name)}; check the path.")
     if path.is_dir():
         from .pictures import FolderSource
 

@@ -1,0 +1,326 @@
+"""One frame with its people, fitted to the widget, to zoom into and to ask about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PyQt6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, pyqtSignal
+from PyQt6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
+from PyQt6.QtWidgets import QWidget
+
+from app.overlay import person_hues
+from app.viewer.painting import FAINT_OPACITY, draw_box, draw_label, draw_mark, draw_rings, draw_skeleton, hover_text
+from grouping import People
+
+MAX_ZOOM = 16.0
+HOVER_DISTANCE = 24.0  # of the cursor to a keypoint, in device-independent pixels
+
+_ZOOM_STEP = 1.25  # a notch of the wheel
+_NOTCH = 120  # Qt counts eighths of a degree, and a notch has 15 degrees
+_DRAG_BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton)
+
+_BACKGROUND = QColor(20, 20, 22)
+_MESSAGE = QColor(170, 170, 176)
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """An RGB array as Qt sees it: ``image`` does not copy ``array``, so the two are kept together."""
+
+    array: NDArray[np.uint8]
+    image: QImage
+
+    @classmethod
+    def of(cls, array: NDArray[np.uint8]) -> _Pixels:
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+            raise ValueError(f"the picture is {array.dtype} {list(array.shape)}, expected uint8 [H, W, 3], not empty")
+        array = np.ascontiguousarray(array)
+        height, width, _ = array.shape
+        return cls(array, QImage(array.data, width, height, 3 * width, QImage.Format.Format_RGB888))
+
+
+class _Redrawn:
+    """An attribute of the canvas; setting it shows its effect."""
+
+    def __init__(self, initial: bool):
+        self._initial = initial
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, canvas: Canvas | None, owner: type) -> Any:
+        return self if canvas is None else canvas.__dict__.get(self._name, self._initial)
+
+    def __set__(self, canvas: Canvas, value: bool) -> None:
+        canvas.__dict__[self._name] = bool(value)
+        canvas._redraw()
+
+
+class Canvas(QWidget):
+    """Shows one frame and the people in it.
+
+    The wheel zooms around the cursor, dragging with the left or middle button pans, a double click fits the frame to
+    the widget again. A picture of another size is fitted; one of the same size keeps the view, so a video can be
+    watched enlarged.
+
+    show_skeletons, show_boxes, show_rings: what is drawn of people; a ring's radius is its keypoint's sigma, and
+    without sigmas there are none. People of whom nothing is drawn are not found by the cursor.
+    hovered: the index of the person under the cursor, -1 for none; emitted when it changes.
+    """
+
+    hovered = pyqtSignal(int)
+
+    show_skeletons = _Redrawn(True)
+    show_boxes = _Redrawn(False)
+    show_rings = _Redrawn(False)
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._picture: _Pixels | None = None
+        self._people: People | None = None
+        self._overlay: _Pixels | None = None
+        self._overlay_opacity = 0.5
+        self._message = ""
+        self._size = (1, 1)  # width, height of the last picture
+        self._zoom = 1.0
+        self._centre = (0.5, 0.5)  # the place at the widget's centre, in parts of the picture's width and height
+        self._cursor: QPointF | None = None
+        self._grabbed: QPointF | None = None  # while dragging: the place of the picture that follows the cursor
+        self._hover: tuple[int, int] | None = None  # person, keypoint
+        self._last_emitted = -1
+        self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    # What is shown
+
+    def show_picture(self, image: NDArray[np.uint8] | None, people: People | None = None) -> None:
+        """Show a frame and its people.
+
+        image: RGB uint8 [H, W, 3], kept by reference if contiguous, so it must not change while it is shown; None
+        shows nothing. people: in pixels of the image. Raises ValueError for another kind of array.
+        """
+        if image is None:
+            self.clear()
+            return
+        self._picture = _Pixels.of(image)
+        self._people = people
+        size = (image.shape[1], image.shape[0])
+        if size != self._size:
+            self._size = size
+            self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self._redraw()
+
+    def clear(self, message: str = "") -> None:
+        """Show a text instead of a picture."""
+        self._picture = self._people = None
+        self._message = message
+        self._redraw()
+
+    @property
+    def overlay(self) -> NDArray[np.uint8] | None:
+        """Drawn over the whole extent of every picture until it is set to None: RGB uint8 [h, w, 3] of any size."""
+        return None if self._overlay is None else self._overlay.array
+
+    @overlay.setter
+    def overlay(self, value: NDArray[np.uint8] | None) -> None:
+        self._overlay = None if value is None else _Pixels.of(value)
+        self.update()
+
+    @property
+    def overlay_opacity(self) -> float:
+        """0 (the overlay is invisible) to 1 (it hides the picture); values beyond are clipped."""
+        return self._overlay_opacity
+
+    @overlay_opacity.setter
+    def overlay_opacity(self, value: float) -> None:
+        self._overlay_opacity = min(1.0, max(0.0, float(value)))
+        self.update()
+
+    # Where it is shown
+
+    @property
+    def zoom(self) -> float:
+        """1 (fitted) to 16."""
+        return self._zoom
+
+    def fit(self) -> None:
+        """Fit the picture to the widget again."""
+        self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self._redraw()
+
+    def image_to_widget(self) -> QTransform:
+        """From pixels of the picture, its top left corner at (0, 0), to the widget's device-independent pixels.
+
+        Always invertible.
+        """
+        scale = self._fitted_scale() * self._zoom
+        left = self.width() / 2 - self._centre[0] * self._size[0] * scale
+        top = self.height() / 2 - self._centre[1] * self._size[1] * scale
+        return QTransform(scale, 0, 0, scale, left, top)
+
+    def widget_to_image(self, position: QPointF) -> QPointF:
+        """The place of the picture, in its pixels, that is shown at a position of the widget."""
+        inverse, _ = self.image_to_widget().inverted()
+        return inverse.map(position)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(960, 540)
+
+    def _fitted_scale(self) -> float:
+        return min(max(1, self.width()) / self._size[0], max(1, self.height()) / self._size[1])
+
+    def _place(self, image_point: QPointF, position: QPointF) -> None:
+        """Move the picture so that one of its points comes to a position of the widget, as near as the edges allow.
+
+        The enlarged picture always covers the place that it has when it is fitted.
+        """
+        scale = self._fitted_scale() * self._zoom
+        x = image_point.x() - (position.x() - self.width() / 2) / scale
+        y = image_point.y() - (position.y() - self.height() / 2) / scale
+        margin = 0.5 / self._zoom
+        self._centre = (
+            min(1 - margin, max(margin, x / self._size[0])),
+            min(1 - margin, max(margin, y / self._size[1])),
+        )
+
+    # What the mouse does
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        if self._picture is None or event.angleDelta().y() == 0:
+            event.ignore()
+            return
+        anchor = self.widget_to_image(event.position())
+        wanted = self._zoom * _ZOOM_STEP ** (event.angleDelta().y() / _NOTCH)
+        self._zoom = min(MAX_ZOOM, max(1.0, wanted))
+        self._place(anchor, event.position())
+        self._cursor = event.position()
+        self._redraw()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if self._picture is None or event.button() not in _DRAG_BUTTONS:
+            event.ignore()
+            return
+        self._grabbed = self.widget_to_image(event.position())
+        if self._zoom > 1:
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._cursor = event.position()
+        if self._grabbed is not None and self._zoom > 1:
+            self._place(self._grabbed, event.position())
+            self._redraw()
+        else:
+            self._update_hover()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() in _DRAG_BUTTONS:
+            self._grabbed = None
+            self.unsetCursor()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.fit()
+        else:
+            self.mousePressEvent(event)
+
+    def enterEvent(self, event: QEnterEvent) -> None:  # noqa: N802
+        self._cursor = event.position()
+        self._update_hover()
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        self._cursor = None
+        self._update_hover()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """What the cursor points at may have changed along with the picture."""
+        self._update_hover()
+        self.update()
+
+    def _update_hover(self) -> None:
+        self._hover = self._under_cursor()
+        if self._hover is not None or self._last_emitted != -1:
+            self.update()  # the label moves with the cursor
+        person = -1 if self._hover is None else self._hover[0]
+        if person != self._last_emitted:
+            self._last_emitted = person
+            self.hovered.emit(person)
+
+    def _under_cursor(self) -> tuple[int, int] | None:
+        """The person and the keypoint nearest to the cursor, None if the cursor is far from all."""
+        drawn = self.show_skeletons or self.show_boxes or self.show_rings
+        if self._cursor is None or self._people is None or self._people.is_empty or not drawn:
+            return None
+        offsets = self._keypoints_in_widget(self._people) - (self._cursor.x(), self._cursor.y())
+        distances = np.where(self._people.credible, np.hypot(offsets[..., 0], offsets[..., 1]), np.inf)
+        person, keypoint = np.unravel_index(distances.argmin(), distances.shape)
+        return (int(person), int(keypoint)) if distances[person, keypoint] <= HOVER_DISTANCE else None
+
+    def _keypoints_in_widget(self, people: People) -> NDArray[np.float64]:
+        """[P, K, 2] in the widget's pixels."""
+        transform = self.image_to_widget()
+        return people.keypoints[..., :2].astype(np.float64) * transform.m11() + (transform.dx(), transform.dy())
+
+    # How it is drawn
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), _BACKGROUND)
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+        if self._picture is None:
+            painter.setPen(_MESSAGE)
+            margin = min(24, self.width() // 8)
+            around = QRectF(self.rect()).adjusted(margin, margin, -margin, -margin)
+            painter.drawText(around, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
+            return
+        extent = self.image_to_widget().mapRect(QRectF(0, 0, *self._size))
+        painter.drawImage(extent, self._picture.image)
+        if self._overlay is not None and self._overlay_opacity > 0:
+            painter.setOpacity(self._overlay_opacity)
+            painter.drawImage(extent, self._overlay.image)
+            painter.setOpacity(1)
+        if self._people is not None and not self._people.is_empty:
+            self._paint_people(painter, self._people)
+
+    def _paint_people(self, painter: QPainter, people: People) -> None:
+        points = self._keypoints_in_widget(people)
+        scale = self.image_to_widget().m11()
+        hues = person_hues(people)
+        surest_last = [int(person) for person in np.argsort(people.scores, kind="stable")]
+        if self.show_rings and people.sigmas is not None:
+            for person in surest_last:
+                draw_rings(painter, people[person], points[person], people.sigmas[person] * scale, hues[person])
+        if self.show_skeletons:
+            for faint in (True, False):
+                painter.setOpacity(FAINT_OPACITY if faint else 1)
+                for person in surest_last:
+                    width = self._line_width(people[person])
+                    draw_skeleton(painter, people[person], points[person], hues[person], width, faint)
+        if self.show_boxes:
+            for person in surest_last:
+                draw_box(painter, people[person], self.image_to_widget(), hues[person], self.rect())
+        if self._hover is not None and self._cursor is not None:
+            draw_mark(painter, QPointF(*points[self._hover]))
+            text = hover_text(people, *self._hover)
+            draw_label(painter, text, self._cursor + QPointF(18, 18), QColor("white"), self.rect())
+
+    def _line_width(self, person: People) -> float:
+        """Device-independent pixels of a limb: by the widget's size, thinner on people who are small when fitted."""
+        _, top, _, bottom = person.boxes[0]
+        on_screen = float(bottom - top) * self._fitted_scale()
+        return max(1.5, min(self.width() / 260, self.height() / 180, on_screen / 40, 6.0))

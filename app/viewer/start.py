@@ -1,0 +1,54 @@
+"""``swahr view``: the application around the window."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from app.viewer.engine import EngineSettings
+from engine.errors import SwahrError
+
+_TICK_MILLISECONDS = 200  # how soon Ctrl-C in the terminal is noticed
+_OF_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")  # its own Qt's, which ours must not take for its own
+
+
+def view(source: str | None, engine: EngineSettings) -> int:
+    """Show the window until it is closed; the exit code. Raises SwahrError where there is no display."""
+    _check_display()
+    import cv2  # noqa: F401  (sets the variables that are removed next)
+
+    for name in _OF_OPENCV:
+        os.environ.pop(name, None)
+    from PyQt6.QtCore import QTimer
+    from PyQt6.QtWidgets import QApplication
+
+    from app.viewer.window import Window
+
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName("SWAHR Live")
+    application.setOrganizationName("swahr-live")
+    window = Window(source, engine)
+    sys.excepthook = lambda kind, error, traceback: window.tell_error(error)  # without a hook Qt ends the program
+    window.show()
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    tick = QTimer(
+        interval=_TICK_MILLISECONDS
+    )  # Python looks for signals when it runs, which Qt's loop alone never lets it
+    tick.timeout.connect(lambda: None)
+    tick.start()
+    code = application.exec()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # One is in the middle of compiling, which cannot be interrupted and ends badly while the program is taken down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _check_display() -> None:
+    named = os.environ.get("QT_QPA_PLATFORM")
+    at_hand = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not named and not at_hand:
+        raise SwahrError("There is no display to show a window on; use swahr process SOURCE to write a video instead.")

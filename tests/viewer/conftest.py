@@ -1,0 +1,41 @@
+"""One application for all tests, settings of its own, and no thread left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import cv2  # noqa: F401  (sets what is removed next)
+import pytest
+
+os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+@pytest.fixture(scope="session")
+def application():
+    from PyQt6.QtWidgets import QApplication
+
+    return QApplication.instance() or QApplication(["tests"])
+
+
+@pytest.fixture
+def own_settings(tmp_path):
+    """QSettings in a folder of the test's own."""
+    from PyQt6.QtCore import QSettings
+
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 20
+    while (left := {one for one in threading.enumerate() if one not in before}) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    names = [one.name for one in left if "compile" not in one.name]
+    assert not names
