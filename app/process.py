@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.map_overlay import blend_scale_map, inverse_scales
 from app.outputs import plan_sinks
 from app.overlay import OverlayStyle, draw_people
 from app.recorded import run_recorded
-from app.scale_map import blend_scale_map, inverse_scales
 from app.sinks import Sink
 from app.sinks.json_lines import header
 from app.sources import Frame, SourceInfo, open_source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from app.sources import Frame
     from grouping import People
+
+Overlay = Literal["", "scale", "heatmap", "tags"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,12 @@ class ViewSettings:
     """What counts from the next frame on.
 
     threshold: a keypoint's least heatmap value; None: the model's own. sigmas: whether people come with sigmas.
-    scale_map: whether the picture is shown under the predicted 1/s.
+    overlay: what the picture is shown under: "" for nothing, "scale" for the predicted 1/s, "heatmap" or "tags".
     """
 
     threshold: float | None = None
     sigmas: bool = False
-    scale_map: bool = False
+    overlay: Overlay = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +84,15 @@ class ViewEngine:
         threshold = self._own_threshold if view.threshold is None else view.threshold
         if estimator.options.detection_threshold != threshold:
             estimator.options = replace(estimator.options, detection_threshold=threshold)
-        branch = (view.sigmas or view.scale_map) and self._scale_branch_ready(frame)
+        branch = (view.sigmas or view.overlay) and self._scale_branch_ready(frame)
         estimator.sigmas = view.sigmas and branch
         picture, note = frame.image, self._failed.get(self.engine, "")
-        if view.scale_map and branch:
+        if view.overlay and branch:
             people, maps = estimator.detailed(frame.image)
-            if maps.alphas is None:
+            if view.overlay == "scale" and maps.alphas is None:
                 note = f"The model {estimator.model} has no scale branch to show."
             else:
-                picture = _under_scale_map(frame.image, maps)
+                picture = _under_map(frame.image, maps, view.overlay)
         else:
             people = estimator(frame.image)
         engine = f"{estimator.backend} on {estimator.device} in {estimator.precision}"
@@ -151,7 +153,12 @@ def _load(settings: EngineSettings) -> Any:
     return PoseEstimator.load(**vars(settings))
 
 
-def _under_scale_map(image: NDArray[np.uint8], maps: Any) -> NDArray[np.uint8]:
-    from app.scale_map import blend_scale_map, inverse_scales
+def _under_map(image: NDArray[np.uint8], maps: Any, overlay: Overlay) -> NDArray[np.uint8]:
+    from app import map_overlay
 
-    return blend_scale_map(image, inverse_scales(maps.alphas, maps.to_source, image.shape[1::-1]))
+    where = maps.to_source, image.shape[1::-1]
+    if overlay == "scale":
+        return map_overlay.blend_scale_map(image, map_overlay.inverse_scales(maps.alphas, *where))
+    if overlay == "heatmap":
+        return map_overlay.blend_map(image, map_overlay.highest_heat(maps.heatmaps, *where), "heat", (0.0, 1.0))
+    return map_overlay.blend_map(image, map_overlay.tags_of_the_likeliest(maps.heatmaps, maps.tags, *where), "tag")

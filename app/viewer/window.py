@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from app.live import LivePipeline
 from app.playback import Playback
 from app.sources.live import is_live, shown_name
 from app.viewer.canvas import Canvas
-from app.viewer.engine import EngineSettings, View, ViewEngine, ViewSettings
+from app.viewer.engine import EngineSettings, Overlay, View, ViewEngine, ViewSettings
 from app.viewer.figures import status_line
 from engine.errors import SwahrError
 
@@ -184,13 +185,19 @@ class Window(QMainWindow):
         self.show_skeletons = self._add(show, "&Skeletons", "S", self._flag(canvas, "show_skeletons"), True)
         self.show_boxes = self._add(show, "&Boxes and scores", "B", self._flag(canvas, "show_boxes"), False)
         self.show_rings = self._add(show, "&Uncertainty (σ)", "U", self._rings, False)
-        self.show_scale_map = self._add(show, "Scale &map (1/s)", "M", self._scale_map, False)
+        self.overlays: dict[Overlay, QAction] = {
+            "scale": self._add(show, "Scale &map (1/s)", "M", self._overlay("scale"), False),
+            "heatmap": self._add(show, "&Heatmap", "H", self._overlay("heatmap"), False),
+            "tags": self._add(show, "&Tags", "T", self._overlay("tags"), False),
+        }
         self._add(show, "&Full screen", "F11", self._full_screen, False)
         self.pause = self._add(play, "&Pause", "Space", self._pause, False)
         self._add(help_, "&Keys", "F1", self._tell_keys)
         for action, hint in (
             (self.show_rings, "A ring around each keypoint as wide as its σ, which the scale branch predicts"),
-            (self.show_scale_map, "The predicted 1/s over the picture, averaged over the keypoints (Figure 5)"),
+            (self.overlays["scale"], "The predicted 1/s over the picture, averaged over the keypoints (Figure 5)"),
+            (self.overlays["heatmap"], "The highest of all keypoints' heatmaps"),
+            (self.overlays["tags"], "The tag (associative embedding) of the likeliest keypoint: alike within a person"),
         ):
             action.setToolTip(hint)
             action.setStatusTip(hint)
@@ -209,7 +216,7 @@ class Window(QMainWindow):
     def _controls(self) -> None:
         bar = QToolBar("Controls", objectName="controls", movable=False)
         self.addToolBar(bar)
-        for action in (self.pause, self.show_skeletons, self.show_boxes, self.show_rings, self.show_scale_map):
+        for action in (self.pause, self.show_skeletons, self.show_boxes, self.show_rings, *self.overlays.values()):
             bar.addAction(action)
         bar.addSeparator()
         self._threshold_label = QLabel(" Threshold: the model's own ")
@@ -228,8 +235,17 @@ class Window(QMainWindow):
         self.canvas.show_rings = on
         self._view(sigmas=on)
 
-    def _scale_map(self, on: bool) -> None:
-        self._view(scale_map=on)
+    def _overlay(self, which: Overlay) -> Callable[[bool], None]:
+        def toggle(on: bool) -> None:
+            if on:  # one at a time
+                for other, action in self.overlays.items():
+                    if other != which:
+                        action.setChecked(False)
+                self._view(overlay=which)
+            elif self.view_settings.overlay == which:
+                self._view(overlay="")
+
+        return toggle
 
     def _set_threshold(self, percent: int) -> None:
         self._threshold_label.setText(

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.cli import main, with_json_path
+from app.cli import main
+from app.options import with_json_path
 
 ROOT = Path(__file__).parents[2]
 ONE_SENTENCE = re.compile(r"\AError: [^\n]+[^.\n]\.\n\Z")

@@ -48,7 +48,10 @@ class FakeEstimator:
     def detailed(self, image):
         alphas = np.broadcast_to(np.linspace(-0.5, 1, 8, dtype=np.float32), (17, 6, 8)).copy()
         to_source = np.array([[image.shape[1] / 8, 0, 0], [0, image.shape[0] / 6, 0]])
-        return self(image), SimpleNamespace(alphas=alphas, to_source=to_source)
+        heatmaps = np.abs(alphas) / 2
+        return self(image), SimpleNamespace(
+            alphas=alphas, heatmaps=heatmaps, tags=alphas[..., None], to_source=to_source
+        )
 
 
 @pytest.fixture
@@ -112,10 +115,9 @@ def test_the_window_goes_on_while_the_engine_is_slow(window, wait, estimator):
 
 
 def test_the_scale_map_is_the_one_of_the_command(window, wait, estimator):
-    from app.scale_map import blend_scale_map, inverse_scales
+    from app.map_overlay import blend_scale_map, inverse_scales
 
-    window.show_scale_map.setChecked(True)
-    engine = ViewEngine(EngineSettings(), ViewSettings(scale_map=True), load=lambda settings: estimator)
+    engine = ViewEngine(EngineSettings(), ViewSettings(overlay="scale"), load=lambda settings: estimator)
     image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
     frame = SimpleNamespace(image=image)
     np.testing.assert_array_equal(engine(frame).picture, image)  # shown as it is until the branch is ready
@@ -125,7 +127,24 @@ def test_the_scale_map_is_the_one_of_the_command(window, wait, estimator):
     np.testing.assert_array_equal(
         view.picture, blend_scale_map(image, inverse_scales(maps.alphas, maps.to_source, (160, 96)))
     )
-    assert window.view_settings.scale_map
+
+
+def test_overlays_take_each_others_place(window, wait):
+    window.open(DEMO)
+    wait(lambda: shown(window))
+    pictures = {}
+    for name, action in window.overlays.items():
+        action.setChecked(True)
+        assert window.view_settings.overlay == name
+        assert [other for other, one in window.overlays.items() if one.isChecked()] == [name]
+        before = shown(window)
+        wait(lambda before=before: window._engine._branch_ready and shown(window) > before + 2)
+        pictures[name] = window._last_view.picture.astype(int)
+    assert all(
+        np.abs(one - other).mean() > 1 for one in pictures.values() for other in pictures.values() if one is not other
+    )
+    window.overlays["tags"].setChecked(False)
+    assert window.view_settings.overlay == ""
 
 
 def test_the_threshold_counts_from_the_next_frame_on(window, wait, estimator):
@@ -195,7 +214,7 @@ def test_switching_the_scale_branch_on_does_not_stall_the_picture():
     engine = ViewEngine(EngineSettings(), ViewSettings(), load=lambda settings: estimator)
     frame = SimpleNamespace(image=np.zeros((40, 40, 3), np.uint8))
     engine(frame)
-    engine.view = ViewSettings(sigmas=True, scale_map=True)
+    engine.view = ViewSettings(sigmas=True, overlay="scale")
     assert engine(frame).people.sigmas is None and begun.wait(PATIENCE)
     assert engine(frame).picture is frame.image
     go_on.set()

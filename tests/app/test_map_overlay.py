@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app import scale_map
-from app.scale_map import blend_scale_map, inverse_scales, legend_area
+from app import map_overlay
+from app.map_overlay import blend_map, blend_scale_map, highest_heat, inverse_scales, legend_area, tags_of_the_likeliest
 
 
 def test_value_is_the_mean_over_keypoints_plus_one():
@@ -48,7 +48,7 @@ def test_redder_means_larger_and_the_frame_shines_through():
 
 def test_legend_shows_the_real_values_and_its_name(monkeypatch):
     labels = []
-    monkeypatch.setattr(scale_map, "draw_label", lambda image, text, *rest, **more: labels.append(text))
+    monkeypatch.setattr(map_overlay, "draw_label", lambda image, text, *rest, **more: labels.append(text))
     inverse = np.tile(np.linspace(0.5, 2, 320, dtype=np.float32), (240, 1))
     blended = blend_scale_map(np.full((240, 320, 3), 100, np.uint8), inverse).astype(int)
     assert labels == ["2.00", "1.25", "0.50", "1/s"]
@@ -70,3 +70,20 @@ def test_legend_text_is_drawn_beside_the_bar():
 def test_a_constant_map_and_a_tiny_frame_are_no_trouble():
     blended = blend_scale_map(np.zeros((16, 16, 3), np.uint8), np.ones((16, 16), np.float32))
     assert blended.shape == (16, 16, 3)
+
+
+def test_the_heatmap_shows_the_highest_and_the_tags_of_the_likeliest():
+    heatmaps = np.zeros((3, 4, 4), np.float32)
+    heatmaps[1, :, :2], heatmaps[2, :, 2:] = 0.5, 0.8
+    tags = np.broadcast_to(np.float32([[5], [6], [7]])[:, None, None], (3, 4, 4, 1)).copy()
+    where = np.eye(2, 3), (4, 4)
+    np.testing.assert_allclose(highest_heat(heatmaps, *where), heatmaps.max(0))
+    expected = np.where(np.arange(4) < 2, 6, 7)[None].repeat(4, 0)
+    np.testing.assert_allclose(tags_of_the_likeliest(heatmaps, tags, *where), expected)
+
+
+def test_given_limits_hold_whatever_the_picture_shows():
+    image = np.zeros((60, 80, 3), np.uint8)
+    low = blend_map(image, np.full((60, 80), 0.25, np.float32), "heat", (0.0, 1.0))
+    over = blend_map(image, np.full((60, 80), 9, np.float32), "heat", (0.0, 1.0))
+    assert low[5, 5, 2] > low[5, 5, 0] and over[5, 5, 0] > over[5, 5, 2]
