@@ -10,14 +10,12 @@ from PyQt6.QtCore import QObject, QSettings, Qt, QTimer, pyqtSignal
 from PyQt6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PyQt6.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QInputDialog,
     QLabel,
     QMainWindow,
     QMessageBox,
     QSlider,
     QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +23,7 @@ from PyQt6.QtWidgets import (
 from app.live import LivePipeline
 from app.playback import Playback
 from app.sources.live import is_live, shown_name
+from app.viewer.banner import Banner
 from app.viewer.canvas import Canvas
 from app.viewer.engine import EngineSettings, Overlay, View, ViewEngine, ViewSettings
 from app.viewer.figures import status_line
@@ -42,28 +41,6 @@ class Bridge(QObject):
     result = pyqtSignal()
     state = pyqtSignal(str, str)
     ended = pyqtSignal(object)
-
-
-class Banner(QWidget):
-    """One line about what went wrong and what to do, until it is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.label = QLabel(wordWrap=True)
-        close = QToolButton(text="✕", toolTip="Close this message")
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 6, 6)
-        row.addWidget(self.label, 1)
-        row.addWidget(close)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setStyleSheet("background: #7a2b20; color: white;")
-        self.hide()
-
-    def tell(self, sentence: str) -> None:
-        """Show a sentence."""
-        self.label.setText(sentence)
-        self.show()
 
 
 class Window(QMainWindow):
@@ -284,9 +261,10 @@ class Window(QMainWindow):
         keys = [
             f"{action.shortcut().toString():>8}   {action.text().replace('&', '')}"
             for action in self.findChildren(QAction)
+            if not action.shortcut().isEmpty()
         ]
         box = QMessageBox(QMessageBox.Icon.NoIcon, "Keys", "", QMessageBox.StandardButton.Close, self)
-        box.setText("<pre>" + "\n".join(key for key in keys if key.split()[0]) + "</pre>")
+        box.setText("<pre>" + "\n".join(keys) + "</pre>")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.open()
 

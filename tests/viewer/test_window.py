@@ -156,6 +156,16 @@ def test_the_threshold_counts_from_the_next_frame_on(window, wait, estimator):
     wait(lambda: estimator.thresholds[-1] == 0.4)
 
 
+def test_the_key_sheet_lists_every_key(window, wait):
+    from PyQt6.QtWidgets import QMessageBox
+
+    window._tell_keys()
+    (sheet,) = window.findChildren(QMessageBox)
+    for key in ("Ctrl+O", "Space", "F1", "F11", "Scale map"):
+        assert key in sheet.text()
+    sheet.close()
+
+
 def test_pausing(window, wait):
     window.open(DEMO)
     wait(lambda: shown(window))
