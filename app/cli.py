@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from app.engine_settings import EngineSettings
 from app.options import (
     Backend,
     Device,
@@ -102,13 +103,7 @@ def process(
             boxes=boxes,
             overwrite=overwrite,
             quiet=quiet,
-            model=model,
-            preset=preset,
-            size=size,
-            flip=flip,
-            device=device,
-            backend=backend,
-            precision=precision,
+            engine=EngineSettings(model, preset, size, flip, device, backend, precision),
             threshold=threshold,
         )
     )
@@ -131,7 +126,6 @@ def view(
     precision: Precision = "auto",
 ) -> None:
     """Open a window that shows people live."""
-    from app.viewer.engine import EngineSettings
     from app.viewer.start import view as show
 
     raise typer.Exit(show(source, EngineSettings(model, preset, size, flip, device, backend, precision)))
@@ -183,22 +177,13 @@ def evaluate(
 ) -> None:
     """Measure a model's average precision."""
     from app.training import run_evaluation, run_scale_study
-    from engine import PoseEstimator
 
     if annotations == "demo:" and images is not None:
         raise SwahrError(f"demo: needs no photos; leave out --images {images}.")
     if scale_study and (annotations != "demo:" or json or record):
         raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
-    estimator = PoseEstimator.load(
-        model,
-        preset=preset,
-        device=device,
-        backend=backend,
-        precision=precision,
-        size=size,
-        flip=flip,
-        scales=numbers(scales),
-    )
+    engine = EngineSettings(model, preset, size, flip, device, backend, precision)
+    estimator = engine.load(scales=numbers(scales))
     if threshold is not None:
         estimator.options = replace(estimator.options, detection_threshold=threshold)
     if scale_study:
@@ -238,13 +223,7 @@ def bench(
 
     options = BenchOptions(
         source=source,
-        model=model,
-        preset=preset,
-        size=size,
-        flip=flip,
-        device=device,
-        backend=backend,
-        precision=precision,
+        engine=EngineSettings(model, preset, size, flip, device, backend, precision),
         int8=int8,
         frames=frames,
         sigmas=sigmas,
@@ -268,10 +247,9 @@ def compile_networks(
     precision: Precision = "auto",
 ) -> None:
     """Compile ahead what is otherwise compiled when it is first used."""
-    from app.compiling import CompileOptions, compile_ahead
+    from app.compiling import compile_ahead
 
-    options = CompileOptions(source, model, preset, size, flip, device, backend, precision)
-    typer.echo(compile_ahead(options))
+    typer.echo(compile_ahead(source, EngineSettings(model, preset, size, flip, device, backend, precision)))
 
 
 @app.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import grouping
+from app.engine_settings import EngineSettings
 from app.sources import open_source
 from engine.backends.cache import cache_folder, sizes
 
@@ -22,41 +22,18 @@ USUAL_SIZES = ((640, 360), (640, 480))  # the shapes of nearly all cameras and v
 _CALIBRATION_STEP = 5  # neighbouring frames show the same
 
 
-@dataclass(frozen=True)
-class CompileOptions:
-    """What to compile; see ``PoseEstimator.load``. source: whose frame size and, for int8, whose frames; None for the
-    usual sizes and synthetic people."""
+def compile_ahead(source: str | None, engine: EngineSettings) -> str:
+    """Compile grouping and the network, with and without the scale branch, and say what is ready.
 
-    source: str | None = None
-    model: str = "default"
-    preset: str | None = None
-    size: int | None = None
-    flip: bool = False
-    device: str = "auto"
-    backend: str = "auto"
-    precision: str = "auto"
-
-
-def compile_ahead(options: CompileOptions) -> str:
-    """Compile grouping and the network, with and without the scale branch, and say what is ready."""
-    from engine import PoseEstimator
-
+    source: whose frame size and, for int8, whose frames; None for the usual sizes and synthetic people.
+    """
     console = Console(stderr=True)
-    frame_sizes = USUAL_SIZES if options.source is None else (_frame_size(options.source),)
+    frame_sizes = USUAL_SIZES if source is None else (_frame_size(source),)
     start = time.perf_counter()
     with console.status("compiling grouping"):
         grouping.warm_up()
-    estimator = PoseEstimator.load(
-        options.model,
-        preset=options.preset,
-        device=options.device,
-        backend=options.backend,
-        precision=options.precision,
-        size=options.size,
-        flip=options.flip,
-        calibration=_frames_of(options.source) if options.source else None,
-    )
-    if options.precision == "int8":  # other frames may give other ranges, so what is kept is made anew
+    estimator = engine.load(calibration=_frames_of(source) if source else None)
+    if engine.precision == "int8":  # other frames may give other ranges, so what is kept is made anew
         estimator.discard_compiled()
     in_use = None
     while in_use != (estimator.backend, estimator.precision):  # again where a later shape made another engine take over

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.engine_settings import EngineSettings
 from app.map_overlay import blend_scale_map, inverse_scales
 from app.outputs import plan_sinks
 from app.overlay import OverlayStyle, draw_people
@@ -35,7 +36,6 @@ class ProcessOptions:
 
     output: file or folder of the annotated pictures; None: beside the source.
     json: where poses are written as JSON lines, ``Path()`` for beside the output; None: they are not.
-    model, preset, size, flip, device, backend, precision: see ``PoseEstimator.load``.
     threshold: a keypoint's least heatmap value; None: the model's own.
     """
 
@@ -46,13 +46,7 @@ class ProcessOptions:
     boxes: bool = False
     overwrite: bool = False
     quiet: bool = False
-    model: str = "default"
-    preset: str | None = None
-    size: int | None = None
-    flip: bool = False
-    device: str = "auto"
-    backend: str = "auto"
-    precision: str = "auto"
+    engine: EngineSettings = EngineSettings()
     threshold: float | None = None
 
 
@@ -115,18 +109,7 @@ def _process(options: ProcessOptions, tally: Tally, sinks: list[Sink]) -> str:
 
 
 def _load_estimator(options: ProcessOptions) -> Any:
-    from engine import PoseEstimator
-
-    estimator = PoseEstimator.load(
-        options.model,
-        preset=options.preset,
-        device=options.device,
-        backend=options.backend,
-        precision=options.precision,
-        size=options.size,
-        flip=options.flip,
-        sigmas=options.json is not None,  # only the poses show them
-    )
+    estimator = options.engine.load(sigmas=options.json is not None)  # only the poses show them
     if options.threshold is not None:
         estimator.options = replace(estimator.options, detection_threshold=options.threshold)
     return estimator

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from app.bench import check_json_path
+from app.engine_settings import EngineSettings
 from app.machine import machine
 from app.overlay import draw_people
 from app.sources import open_source
-from app.sources.live import shown_name
+from app.sources.live_names import shown_name
 from engine.errors import SwahrError
 
 if TYPE_CHECKING:
@@ -35,20 +36,15 @@ WARM_UP_FRAMES = 3
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What to measure; see ``PoseEstimator.load`` for model, preset, size, flip and device.
+    """What to measure.
 
-    source: whose frames. backend, precision: "auto" for all that this device usually runs. int8: int8 as well.
+    source: whose frames. engine: backend and precision "auto" stand for all that this device usually runs; the model
+    "untrained" for a preset without weights. int8: int8 as well.
     frames: how many of each backend. sigmas: with the scale branch. batch: images a run.
     """
 
     source: str = "demo:"
-    model: str = "default"
-    preset: str | None = None
-    size: int | None = None
-    flip: bool = False
-    device: str = "auto"
-    backend: str = "auto"
-    precision: str = "auto"
+    engine: EngineSettings = EngineSettings()
     int8: bool = False
     frames: int = 60
     sigmas: bool = False
@@ -136,9 +132,10 @@ def _estimators(options: BenchOptions, size: tuple[int, int]) -> tuple[dict[Choi
     from engine.backends import Choice
     from engine.devices import choose_device
 
-    device = choose_device(options.device)
-    backends.choices(options.backend, options.precision, device)  # refuses names that do not exist
-    names = backends.usual(device) if options.backend == "auto" else (options.backend, "eager")
+    wanted = options.engine
+    device = choose_device(wanted.device)
+    backends.choices(wanted.backend, wanted.precision, device)  # refuses names that do not exist
+    names = backends.usual(device) if wanted.backend == "auto" else (wanted.backend, "eager")
     estimators: dict[Choice, PoseEstimator] = {}
     refused = []
     for name in dict.fromkeys(names):
@@ -148,7 +145,7 @@ def _estimators(options: BenchOptions, size: tuple[int, int]) -> tuple[dict[Choi
         for precision in backends.module(name).precisions(device):
             choice = Choice(name, precision)
             reference = choice == Choice("eager", "float32")
-            named = precision == options.precision or (options.precision == "auto" and precision != "int8")
+            named = precision == wanted.precision or (wanted.precision == "auto" and precision != "int8")
             if not (reference or named or (precision == "int8" and options.int8)):
                 continue
             estimator = _open(options, choice)
@@ -165,20 +162,13 @@ def _open(options: BenchOptions, choice: Choice) -> PoseEstimator:
     from engine import PoseEstimator
     from engine.checkpoint import ModelMetadata
 
-    settings = {
-        "device": options.device,
-        "backend": choice.backend,
-        "precision": choice.precision,
-        "size": options.size,
-        "flip": options.flip,
-        "sigmas": options.sigmas,
-    }
-    if options.model == "untrained":
-        network = untrained(options.preset or "default")
-        return PoseEstimator(
-            network, ModelMetadata.of(network.config), model=f"untrained {network.config.name}", **settings
-        )
-    return PoseEstimator.load(options.model, preset=options.preset, **settings)
+    engine = replace(options.engine, backend=choice.backend, precision=choice.precision)
+    if engine.model != "untrained":
+        return engine.load(sigmas=options.sigmas)
+    network = untrained(engine.preset or "default")
+    settings = {**vars(engine), "model": f"untrained {network.config.name}"}
+    del settings["preset"]
+    return PoseEstimator(network, ModelMetadata.of(network.config), sigmas=options.sigmas, **settings)
 
 
 def untrained(preset: str) -> Any:

@@ -113,7 +113,8 @@ def open_source(name: str, endless: bool = True) -> Source:
     endless: whether a source that never ends will do.
     Raises SwahrError if it does not exist, cannot be read, is too small, or never ends where that will not do.
     """
-    from .live import LiveSource, is_live, shown_name
+    from .live import LiveSource
+    from .live_names import is_live, shown_name
 
     if is_live(name):
         if not endless:

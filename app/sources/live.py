@@ -6,36 +6,29 @@ is shown or written down is made from `shown_name`, and an error's own text, whi
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-from urllib.parse import parse_qsl, unquote
 
 from engine.errors import SwahrError
 
 from . import Frame, Source, SourceInfo, check_size
+from .live_names import Camera, cameras, is_camera, parse_camera, shown_name, stream_address
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-PROTOCOLS = ("rtsp", "rtsps", "http", "https", "rtmp", "udp")
 PATIENCE = 10.0  # seconds; what neither answers nor fails for so long counts as gone
 PAUSES = (0.5, 1.0, 2.0, 4.0, 5.0)  # seconds before each attempt to open again; the last one from then on
 MICROSECOND = Fraction(1, 1_000_000)
 _RELEASE_SECONDS = 0.4  # how long `close` waits for the device; a call that hangs releases it when it returns
 _MOST_HANGING = 3  # so many calls may hang before no further attempt is made
-_SECRET = re.compile(
-    r"(pass|pwd|pw|token|key|secret|auth|sig|hmac|cred|user|usr|login|session|jwt|pin)[^=]*=|\b[upk]=", re.IGNORECASE
-)
 
 State = Literal["running", "lost"]
 
@@ -75,8 +68,8 @@ class LiveSource(Source):
         wait: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__()
-        camera = parse_camera(name) if _is_camera(name) else None
-        address = None if camera else _address(name)
+        camera = parse_camera(name) if is_camera(name) else None
+        address = None if camera else stream_address(name)
         shown = shown_name(name)
         self._called = f"The camera {camera.index}" if camera else f"The stream {shown}"
         self.state: State = "running"
@@ -210,15 +203,6 @@ class _Device:
             self._answers.put(None)  # after the release: what is gone can be opened again
 
 
-@dataclass(frozen=True)
-class Camera:
-    """What ``camera:1?size=1280x720&fps=30`` asks for; None: as the camera likes."""
-
-    index: int
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-
-
 class CameraReader:
     """A webcam, through OpenCV."""
 
@@ -289,79 +273,6 @@ class StreamReader:
     def release(self) -> None:
         """Disconnect."""
         self._container.close()
-
-
-def is_live(name: str) -> bool:
-    """Whether a name is a camera's or a network stream's."""
-    return _is_camera(name) or name.lower().startswith(tuple(f"{protocol}://" for protocol in PROTOCOLS))
-
-
-def cameras(folder: Path = Path("/sys/class/video4linux")) -> list[tuple[int, str]]:
-    """Index and name of the cameras at hand, as Linux lists them; elsewhere none are known."""
-    found = []
-    for node in folder.glob("video*"):
-        with suppress(OSError, ValueError):
-            # A camera's further nodes (metadata, other formats) have an index from 1 on.
-            if int((node / "index").read_text()) == 0:
-                name = (node / "name").read_text(errors="replace").strip()
-                found.append((int(node.name.removeprefix("video")), name))
-    return sorted(found)
-
-
-def parse_camera(name: str) -> Camera:
-    """The camera that a name asks for; SwahrError says what is wrong with it."""
-    number, _, options = name[len("camera:") :].partition("?")
-    if not re.fullmatch("[0-9]{1,3}", number):
-        raise SwahrError("camera: takes the camera's number and options, as camera:0 or camera:1?size=1280x720&fps=30.")
-    values: dict[str, Any] = {}
-    for key, text in parse_qsl(options, keep_blank_values=True):
-        if key == "size" and (sides := re.fullmatch("([0-9]{2,4})x([0-9]{2,4})", text.lower())):
-            values[key] = int(sides[1]), int(sides[2])
-        elif key == "fps" and re.fullmatch(r"[0-9]{1,3}(\.[0-9]+)?", text) and 1 <= float(text) <= 240:
-            values[key] = float(text)
-        elif key in ("size", "fps"):
-            wanted = {"size": "width and height, as 1280x720", "fps": "frames a second from 1 to 240, as 30"}[key]
-            raise SwahrError(f"camera: cannot use {key}={text}; it takes {wanted}.")
-        else:
-            raise SwahrError(f"camera: has no option {key!r}; it has size and fps.")
-    return Camera(int(number), **values)
-
-
-def shown_name(name: str) -> str:
-    """The name of a source as it may be shown: an address without user, password, and values that look secret."""
-    protocol, separator, rest = name.partition("://")
-    if not separator:
-        return name
-    authority, path, query = re.fullmatch(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", rest, re.DOTALL).groups()
-    if "@" in rest[len(authority) :]:
-        return f"{protocol}://***"  # perhaps the end of a password with a / ? or # in it
-    host = authority.rpartition("@")[2]
-    path = re.sub("[^/&]+", lambda part: _masked(part[0]), path)
-    query = "" if query is None else "?" + re.sub("[^&]+", lambda part: _masked(part[0], bare=True), query)
-    return f"{protocol}://{host}{path}{query}"
-
-
-def _masked(part: str, bare: bool = False) -> str:
-    """``key=value`` without the value where it looks like a secret; bare: so does what has no key."""
-    key, equals, _ = part.partition("=")
-    if not _SECRET.search(unquote(part)) and (equals or not bare):
-        return part
-    return f"{key}=***" if equals else "***"
-
-
-def _is_camera(name: str) -> bool:
-    return name.lower().startswith("camera:")
-
-
-def _address(name: str) -> str:
-    """The address for FFmpeg, which wants the protocol in small letters; SwahrError if nothing is named there."""
-    protocol, _, rest = name.strip().partition("://")
-    protocol = protocol.lower()
-    if protocol not in PROTOCOLS:
-        raise SwahrError(f"{shown_name(name)} is no address of a stream; it begins with one of {', '.join(PROTOCOLS)}.")
-    if not re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]:
-        raise SwahrError(f"{protocol}:// names no host; write the whole address, as {protocol}://host/path.")
-    return f"{protocol}://{rest}"
 
 
 def _reason(error: Exception | None) -> str:

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.engine_settings import EngineSettings
+
 if TYPE_CHECKING:
     from app.sources import Frame
     from grouping import People
 
 Overlay = Literal["", "scale", "heatmap", "tags"]
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """What has to be loaded anew when it changes; see ``PoseEstimator.load``."""
-
-    model: str = "default"
-    preset: str | None = None
-    size: int | None = None
-    flip: bool = False
-    device: str = "auto"
-    backend: str = "auto"
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -65,9 +55,11 @@ class ViewEngine:
     while what there is goes on. load: makes an estimator.
     """
 
-    def __init__(self, engine: EngineSettings, view: ViewSettings, load: Any = None) -> None:
+    def __init__(
+        self, engine: EngineSettings, view: ViewSettings, load: Callable[[EngineSettings], Any] = EngineSettings.load
+    ) -> None:
         self.engine, self.view = engine, view
-        self._load = load or _load
+        self._load = load
         self._estimator: Any = None
         self._own_threshold = 0.0
         self._loaded: EngineSettings | None = None
@@ -145,12 +137,6 @@ class ViewEngine:
     def _use(self, settings: EngineSettings, estimator: Any) -> None:
         self._estimator, self._loaded = estimator, settings
         self._own_threshold = estimator.options.detection_threshold
-
-
-def _load(settings: EngineSettings) -> Any:
-    from engine import PoseEstimator
-
-    return PoseEstimator.load(**vars(settings))
 
 
 def _under_map(image: NDArray[np.uint8], maps: Any, overlay: Overlay) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 
-from app.viewer.engine import EngineSettings
+from app.engine_settings import EngineSettings
 from engine.errors import SwahrError
 
 _TICK_MILLISECONDS = 200  # how soon Ctrl-C in the terminal is noticed

@@ -20,12 +20,13 @@ from PyQt6.QtWidgets import (
     QWidget,
 )
 
+from app.engine_settings import EngineSettings
 from app.live import LivePipeline
 from app.playback import Playback
-from app.sources.live import is_live, shown_name
+from app.sources.live_names import is_live, shown_name
 from app.viewer.banner import Banner
 from app.viewer.canvas import Canvas
-from app.viewer.engine import EngineSettings, Overlay, View, ViewEngine, ViewSettings
+from app.viewer.engine import Overlay, View, ViewEngine, ViewSettings
 from app.viewer.figures import status_line
 from engine.errors import SwahrError
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import islice
@@ -54,9 +55,11 @@ def compile(task: Task) -> OpenVinoNetwork:
     """Load a network from the cache, after converting it if it is not there."""
     import openvino
 
-    try:
-        model = _core().read_model(place(task) / _FILE)
-    except Exception:  # nothing there, or nothing that can be read
+    file, model = place(task) / _FILE, None
+    if file.is_file():
+        with suppress(RuntimeError):  # what OpenVINO cannot read is made anew
+            model = _core().read_model(file)
+    if model is None:
         model = _convert(task)
         keep(place(task), lambda folder: openvino.save_model(model, folder / _FILE, compress_to_fp16=False))
     images, height, width = task.shape

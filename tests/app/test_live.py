@@ -16,14 +16,7 @@ from app.live import LivePipeline, Slot
 PATIENCE = 20
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + PATIENCE
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not left
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def paced(period, items=None):

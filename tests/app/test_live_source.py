@@ -15,7 +15,8 @@ import pytest
 
 from app.process import ProcessOptions, process
 from app.sources import live, open_source
-from app.sources.live import Camera, LiveSource, cameras, is_live, parse_camera, shown_name
+from app.sources.live import LiveSource
+from app.sources.live_names import Camera, cameras, is_live, parse_camera, shown_name
 from engine.errors import SwahrError
 
 AT_ONCE = 0.5  # seconds
@@ -24,14 +25,7 @@ SECRET = "hunter2"
 SECRET_URL = f"rtsp://admin:{SECRET}@host.invalid:554/live?channel=2&token={SECRET}"
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + PATIENCE
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not left
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def picture(value=0, width=64, height=48):

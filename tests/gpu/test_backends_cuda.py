@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from app.bench.stages import BenchOptions, bench_stages, untrained
+from app.engine_settings import EngineSettings
 from engine import PoseEstimator, backends
 from engine.backends import Choice, Task
 from engine.devices import choose_device
@@ -111,7 +112,6 @@ def test_a_batch_gives_what_single_images_give():
 @pytest.mark.parametrize("batch", [1, 8])
 def test_bench(preset, size, batch, capsys, tmp_path):
     with capsys.disabled():
-        options = BenchOptions(
-            f"demo:?size={size}x{size}", model="untrained", preset=preset, device="cuda", frames=64, batch=batch
-        )
+        engine = EngineSettings("untrained", preset, device="cuda")
+        options = BenchOptions(f"demo:?size={size}x{size}", engine, frames=64, batch=batch)
         bench_stages(options, tmp_path / "figures.json")

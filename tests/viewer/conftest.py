@@ -1,10 +1,8 @@
-"""One application for all tests, settings of its own, and no thread left behind."""
+"""One application for all tests, and settings of its own."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 
 import cv2  # noqa: F401  (sets what is removed next)
 import pytest
@@ -28,14 +26,3 @@ def own_settings(tmp_path):
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 20
-    while (left := {one for one in threading.enumerate() if one not in before}) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    names = [one.name for one in left if "compile" not in one.name]
-    assert not names

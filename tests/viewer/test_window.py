@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.viewer.engine import EngineSettings, View, ViewEngine, ViewSettings
+from app.engine_settings import EngineSettings
+from app.viewer.engine import View, ViewEngine, ViewSettings
 from app.viewer.figures import status_line
 from engine.errors import SwahrError
 from grouping import COCO17, GroupingOptions, People
@@ -57,7 +58,7 @@ class FakeEstimator:
 @pytest.fixture
 def estimator(monkeypatch):
     fake = FakeEstimator()
-    monkeypatch.setattr("app.viewer.engine._load", lambda settings: fake)
+    monkeypatch.setattr("engine.PoseEstimator.load", lambda **settings: fake)
     return fake
 
 
