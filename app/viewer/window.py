@@ -83,6 +83,8 @@ class Window(QMainWindow):
         """Show a source, by the name that `swahr process` or `app.sources.live` takes."""
         self.close_source()
         self.banner.hide()
+        self.pause.setChecked(False)
+        self._last_view = None
         self.canvas.clear("Loading the network …")
         self._playback = Playback(name, live=is_live(name))
         self._engine = ViewEngine(self.engine_settings, self.view_settings)
@@ -270,7 +272,7 @@ class Window(QMainWindow):
         box.open()
 
     def _tell_figures(self) -> None:
-        if self._pipeline is not None:
+        if self._pipeline is not None and self._pipeline.state == "running":
             self._figures.setText(status_line(self._pipeline.stats, self._last_view))
         else:
             self._figures.clear()

@@ -178,6 +178,10 @@ def test_pausing(window, wait):
     assert window._pipeline.stats.captured == before
     window.pause.setChecked(False)
     wait(lambda: window._pipeline.stats.captured > before)
+    window.pause.setChecked(True)
+    window.open(DEMO)  # another source plays
+    assert not window.pause.isChecked()
+    wait(lambda: shown(window))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +191,8 @@ def test_what_cannot_be_opened_is_said_and_the_window_goes_on(window, wait, name
     window.open(name)
     wait(lambda: window.banner.isVisible())
     assert words in window.banner.label.text()
+    window._tell_figures()
+    assert window._figures.text() == ""  # nothing is loading any more
     window.open(DEMO)
     wait(lambda: shown(window))
     assert not window.banner.isVisible()
