@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Condition, Lock, Thread
 from typing import Generic, Literal, TypeVar
 
@@ -29,13 +29,20 @@ class Slot(Generic[Item]):
         self._changed = Condition()
         self._closed = False
 
-    def put(self, item: Item) -> bool:
-        """Leave an item; whether an older one was dropped for it."""
+    def put(self, item: Item) -> Item | None:
+        """Leave an item; the older one that was dropped for it, or None."""
         with self._changed:
-            dropped = bool(self._items)
+            dropped = self._items[0] if self._items else None
             self._items.append(item)
             self._changed.notify()
             return dropped
+
+    def put_if_empty(self, item: Item) -> None:
+        """Leave an item, unless one waits or no more are to come."""
+        with self._changed:
+            if not self._items and not self._closed:
+                self._items.append(item)
+                self._changed.notify()
 
     def take(self) -> Item | None:
         """Wait for an item; None once the slot is closed and empty."""
@@ -59,11 +66,22 @@ class Slot(Generic[Item]):
 
 @dataclass(frozen=True, eq=False)
 class Shot(Generic[Item, Result]):
-    """What was captured and what was inferred from it. captured: when, on the pipeline's clock, in seconds."""
+    """What was captured and what was inferred from it.
+
+    captured: when, on the pipeline's clock, in seconds. refreshed: whether it was inferred once more, by `refresh`.
+    """
 
     item: Item
     result: Result
     captured: float
+    refreshed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Captured(Generic[Item]):
+    item: Item
+    moment: float
+    refreshed: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,7 @@ class LiveStats:
 
     captured, inferred, shown: how many so far. dropped: frames that were captured and not inferred, or inferred and
     not shown. captured_rate, shown_rate: a second, lately. latency: seconds from capture to the last showing, or None.
-    inference: seconds of one inference, lately; 0 before the first.
+    inference: seconds of one inference, lately; 0 before the first. What `refresh` brings counts in this one only.
     """
 
     captured: int = 0
@@ -125,7 +143,8 @@ class LivePipeline(Generic[Item, Result]):
         self.state: State = "stopped"
         self._source = source
         self._on_result, self._on_end, self._close, self._clock = on_result, on_end, close, clock
-        self._frames: Slot[tuple[Item, float]] = Slot()
+        self._frames: Slot[_Captured[Item]] = Slot()
+        self._newest: _Captured[Item] | None = None
         self._shots: Slot[Shot[Item, Result]] = Slot()
         self._stopping = False
         self._error: BaseException | None = None
@@ -161,12 +180,21 @@ class LivePipeline(Generic[Item, Result]):
     def take(self) -> Shot[Item, Result] | None:
         """The newest result that was not taken yet, to be shown now, or None."""
         shot = self._shots.take_now()
-        if shot is not None:
+        if shot is not None and not shot.refreshed:
             now = self._clock()
             with self._lock:
                 self._shown_rate.add(now)
                 self._count(shown=1, latency=now - shot.captured)
         return shot
+
+    def refresh(self) -> None:
+        """Infer what was captured last once more, for settings that changed, unless something newer waits anyway.
+
+        From any thread; several calls before it is inferred are one. Before the first capture it does nothing.
+        """
+        with self._lock:  # so that nothing newer is captured in between
+            if self._newest is not None:
+                self._frames.put_if_empty(replace(self._newest, refreshed=True))
 
     @property
     def stats(self) -> LiveStats:
@@ -179,23 +207,23 @@ class LivePipeline(Generic[Item, Result]):
         for item in self._source:
             if self._stopping:
                 return
-            now = self._clock()
-            dropped = self._frames.put((item, now))
+            captured = _Captured(item, self._clock())
             with self._lock:
-                self._captured_rate.add(now)
-                self._count(captured=1, dropped=dropped)
+                self._newest = captured
+                dropped = self._frames.put(captured)
+                self._captured_rate.add(captured.moment)
+                self._count(captured=1, dropped=_counts(dropped))
 
     def _infer(self) -> None:
-        while (waiting := self._frames.take()) is not None and not self._stopping:
-            item, captured = waiting
+        while (captured := self._frames.take()) is not None and not self._stopping:
             start = self._clock()
-            result = self.infer(item)
+            result = self.infer(captured.item)
             seconds = self._clock() - start
-            dropped = self._shots.put(Shot(item, result, captured))
+            dropped = self._shots.put(Shot(captured.item, result, captured.moment, captured.refreshed))
             with self._lock:
                 last = self._stats.inference
                 smooth = last + _SMOOTHING * (seconds - last) if self._stats.inferred else seconds
-                self._count(inferred=1, dropped=dropped, inference=smooth)
+                self._count(inferred=not captured.refreshed, dropped=_counts(dropped), inference=smooth)
             self._on_result()
 
     def _guarded(self, stage: Callable[[], None]) -> None:
@@ -212,6 +240,7 @@ class LivePipeline(Generic[Item, Result]):
             with self._lock:
                 self._running -= 1
                 last = self._running == 0
+                self._newest = None
             if last:
                 self.state = "stopped" if self._error is None else "faulted"
                 self._on_end(self._error)
@@ -228,3 +257,7 @@ class LivePipeline(Generic[Item, Result]):
 
     def _with(self, **changes: float) -> LiveStats:
         return LiveStats(**{**vars(self._stats), **changes})
+
+
+def _counts(dropped: _Captured | Shot | None) -> bool:
+    return dropped is not None and not dropped.refreshed

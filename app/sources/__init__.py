@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 16  # pixels; below this there is nothing in which to recognise a person
 GREATEST_ASPECT = 20  # beyond this the network's input, whose short side is given, would be huge
+PICTURE_SECONDS = Fraction(2)  # how long each picture of a folder is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Frame:
     """One picture of a source.
 
     image: RGB uint8 [H, W, 3], upright (rotation and mirroring in the file's metadata are applied).
-    index: 0, 1, 2 … in the order of the source.
+    index: 0, 1, 2 … in the order of the source; see `SeekableSource.frames` for what it is after a jump.
     pts, time_base: the container's own time stamp; ``pts * time_base`` is in seconds. ``pts`` grows strictly
         from frame to frame; it is None where a source knows no time, that is for pictures.
     duration: how long the frame is shown, in units of ``time_base``; 0 if the container does not say.
@@ -70,6 +72,8 @@ class SourceInfo:
     path: the file or folder. size: width and height; None for a folder, whose pictures may differ.
     frames: how many to expect; None if not known. video: None for pictures, cameras and streams.
     names: the file names in a folder.
+    duration: seconds from the first frame to the end, as far as a file says; None if not known, and where time means
+        nothing or never ends: for a single picture, cameras and streams.
     """
 
     name: str
@@ -79,6 +83,7 @@ class SourceInfo:
     frames: int | None = None
     video: VideoFormat | None = None
     names: tuple[str, ...] = ()
+    duration: Fraction | None = None
 
 
 class Source(ABC):
@@ -105,6 +110,27 @@ class Source(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class SeekableSource(Source):
+    """A source whose frames can be had from any time on, as often as wanted.
+
+    Positions are exact seconds from the first frame, whatever the time stamps of a file begin with.
+    """
+
+    @abstractmethod
+    def frames(self, start: Fraction | float, wanted: Callable[[], bool] = lambda: True) -> Iterator[Frame]:
+        """The frames from the last one whose position is at most ``start`` on; from the first one, if there is none.
+
+        Each call ends what an earlier one, or the iteration over the source, would still give. ``index`` then counts
+        from what is known of the first frame given: its number in the file where the file tells, else what its
+        position makes it at the nominal rate.
+        wanted: asked again and again while the place is looked for; where it says no, no frame comes.
+        """
+
+    @abstractmethod
+    def position(self, frame: Frame) -> Fraction:
+        """Where a frame of this source lies, in seconds."""
 
 
 def open_source(name: str, endless: bool = True) -> Source:
@@ -138,6 +164,12 @@ def open_source(name: str, endless: bool = True) -> Source:
     from .video import VideoSource
 
     return PictureSource(name) if path.suffix.lower() in PICTURE_SUFFIXES else VideoSource(name)
+
+
+def whole_units(seconds: Fraction | float, unit: Fraction) -> int:
+    """How many whole units lie in so many seconds, at least 0; what a float rounded off is made up for."""
+    rounded = min(Fraction(1, 1_000_000), unit / 4)
+    return max(0, math.floor((Fraction(seconds) + rounded) / unit))
 
 
 def check_size(name: str, width: int, height: int) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from engine.errors import SwahrError
 
-from . import Frame, Source, SourceInfo, VideoFormat
+from . import Frame, SeekableSource, SourceInfo, VideoFormat, whole_units
+
+if TYPE_CHECKING:
+    from engine.training.synthetic import SyntheticScene
 
 
 @dataclass(frozen=True)
@@ -24,35 +28,44 @@ class DemoOptions:
     fps: Fraction = Fraction(30)
 
 
-class DemoSource(Source):
+class DemoSource(SeekableSource):
     """Synthetic people who walk and gesture, drawn frame by frame; SwahrError for an unknown option."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.options = parse_options(name)
+        frames = max(1, int(self.options.seconds * self.options.fps))
         self.info = SourceInfo(
             name=name,
             kind="demo",
             size=self.options.size,
-            frames=max(1, int(self.options.seconds * self.options.fps)),
+            frames=frames,
             video=VideoFormat(rate=self.options.fps, time_base=1 / self.options.fps),
+            duration=frames / self.options.fps,
         )
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.frames(0)
+
+    def frames(self, start: Fraction | float, wanted: Callable[[], bool] = lambda: True) -> Iterator[Frame]:
+        """See `SeekableSource.frames`; every frame is drawn by itself, from any on."""
+        time_base = self.info.video.time_base
+        first = min(whole_units(start, time_base), self.info.frames - 1)
+        for index in range(first, self.info.frames):
+            image = self._scene.render(float(index * time_base)).image
+            yield Frame(image, index, index, time_base, duration=1)
+
+    def position(self, frame: Frame) -> Fraction:
+        """Its time, which begins with 0."""
+        return frame.time
+
+    @cached_property
+    def _scene(self) -> SyntheticScene:
         from engine.training.synthetic import SyntheticScene
 
         width, height = self.options.size
-        scene = SyntheticScene(
-            width,
-            height,
-            people=self.options.people,
-            seed=self.options.seed,
-            size_range=(height / 6, height * 5 / 6),
-        )
-        time_base = self.info.video.time_base
-        for index in range(self.info.frames):
-            image = scene.render(float(index * time_base)).image
-            yield Frame(image, index, index, time_base, duration=1)
+        sizes = height / 6, height * 5 / 6
+        return SyntheticScene(width, height, self.options.people, self.options.seed, size_range=sizes)
 
 
 def parse_options(name: str) -> DemoOptions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import SwahrError
 
-from . import Frame, Source, SourceInfo, check_size
+from . import PICTURE_SECONDS, Frame, SeekableSource, Source, SourceInfo, check_size, whole_units
 
 PICTURE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"))
 
@@ -31,8 +32,8 @@ class PictureSource(Source):
         yield Frame(self._image, 0)
 
 
-class FolderSource(Source):
-    """The pictures of a folder, sorted as people count: 2.jpg before 10.jpg.
+class FolderSource(SeekableSource):
+    """The pictures of a folder, sorted as people count: 2.jpg before 10.jpg; each lasts PICTURE_SECONDS.
 
     Pictures that cannot be read are left out and named in ``notes``. Raises SwahrError if the folder holds no
     picture, and at the end if not one of them could be read.
@@ -47,26 +48,52 @@ class FolderSource(Source):
             raise SwahrError(
                 f"The folder {name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); name another."
             )
-        self.info = SourceInfo(name, "folder", folder, frames=len(names), names=names)
+        duration = len(names) * PICTURE_SECONDS
+        self.info = SourceInfo(name, "folder", folder, frames=len(names), names=names, duration=duration)
+        self._left_out: set[int] = set()  # places among the names
 
     def __iter__(self) -> Iterator[Frame]:
-        left_out = []
-        index = 0
-        for name in self.info.names:
-            try:
-                image = read_picture(self.info.path / name)
-            except SwahrError:
-                left_out.append(name)
-                continue
-            yield Frame(image, index, name=name)
-            index += 1
-        if index == 0:
-            raise SwahrError(f"Not one of the {len(left_out)} pictures in {self.info.name} can be read.")
-        if left_out:
+        yield from self._readable(range(len(self.info.names)))
+        if self._left_out:
+            left_out = [self.info.names[place] for place in sorted(self._left_out)]
             named = ", ".join(left_out[:5]) + (" …" if len(left_out) > 5 else "")
             self.notes.append(
                 f"Left out, for they could not be read: {named} ({len(left_out)} of {len(self.info.names)} pictures)."
             )
+
+    def frames(self, start: Fraction | float, wanted: Callable[[], bool] = lambda: True) -> Iterator[Frame]:
+        """See `SeekableSource.frames`; the index counts the pictures before, but those that were found unreadable."""
+        last = len(self.info.names) - 1
+        place = min(whole_units(start, PICTURE_SECONDS), last)
+        while (frame := self._read(place)) is None and place > 0:
+            if not wanted():
+                return
+            place -= 1
+        if frame is not None:
+            yield frame
+        yield from self._readable(range(place + 1, last + 1))
+
+    def position(self, frame: Frame) -> Fraction:
+        """Where its turn is, the unreadable pictures counted."""
+        return self.info.names.index(frame.name) * PICTURE_SECONDS
+
+    def _readable(self, places: range) -> Iterator[Frame]:
+        for place in places:
+            frame = self._read(place)
+            if frame is not None:
+                yield frame
+        if len(self._left_out) == len(self.info.names):
+            raise SwahrError(f"Not one of the {len(self._left_out)} pictures in {self.info.name} can be read.")
+
+    def _read(self, place: int) -> Frame | None:
+        name = self.info.names[place]
+        try:
+            image = read_picture(self.info.path / name)
+        except SwahrError:
+            self._left_out.add(place)
+            return None
+        self._left_out.discard(place)
+        return Frame(image, place - sum(out < place for out in self._left_out), name=name)
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import SwahrError
+from . import Frame, SeekableSource, SourceInfo, VideoFormat, check_size, whole_units
+from .decoding import Landing, VideoDecoder
+from .seeking import Numbered, from_last_up_to, land
 
-from . import Frame, Source, SourceInfo, VideoFormat, check_size
-from .time_stamps import TimeStamps
 
-
-class VideoSource(Source):
+class VideoSource(SeekableSource):
     """The frames of a file's best video stream, upright, in the order in which they are shown.
 
     Damaged packets are skipped, and a file that breaks off ends early; ``notes`` then says how many frames
@@ -29,149 +27,117 @@ class VideoSource(Source):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
+        self._decoder = VideoDecoder(name)
         try:
-            self._container = av.open(name)
-        except (av.FFmpegError, OSError) as error:
-            raise SwahrError(
-                f"{name} cannot be read as a video or picture ({_reason(error)}); "
-                "check that it is one and that it is complete."
-            ) from None
-        try:
-            self._open_stream()
+            self._describe()
         except BaseException:
-            self._container.close()
+            self._decoder.close()
             raise
 
-    def _open_stream(self) -> None:
-        self._stream = self._container.streams.best("video")
-        if self._stream is None or self._stream.codec_context is None:
-            raise SwahrError(f"{self._name} has no video stream that can be decoded; name a video or a picture.")
-        self._stream.thread_type = "AUTO"
-        # AVI stores no presentation stamps, and those made up for H.264 follow the order of decoding.
-        self._stamped_by_decoding = self._container.format.name == "avi" and (
-            self._stream.codec_context.name in ("h264", "hevc")
-        )
-        self._first_dts: int | None = None
-        self._rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
-        self._damaged = 0
-        self._stamps = TimeStamps(max(1, round(1 / (self._rate * self._stream.time_base))))
-        self._decoded = self._decode()
-        self._first = next(self._decoded, None)
-        if self._first is None:
-            raise SwahrError(f"Not one frame of {self._name} can be decoded; copy or download it again.")
-        picture = upright(self._first)
-        height, width = picture.shape[:2]
+    def _describe(self) -> None:
+        decoder, stream, first = self._decoder, self._decoder.stream, self._decoder.first
+        height, width = upright(first).shape[:2]
         check_size(self._name, width, height)
+        self._promised = promised_seconds(decoder)
+        expected = None if self._promised is None else max(1, round(self._promised * decoder.rate))
         self.info = SourceInfo(
             name=self._name,
             kind="video",
             path=Path(self._name),
             size=(width, height),
-            frames=self._expected_frames(),
+            frames=stream.frames if stream.frames > 0 else expected,
             video=VideoFormat(
-                rate=self._rate,
-                time_base=self._stream.time_base,
-                colour=(
-                    int(self._first.colorspace),
-                    int(self._first.color_primaries),
-                    int(self._first.color_trc),
-                ),
-                pixel_aspect=self._pixel_aspect(turned=width != self._first.width),
+                rate=decoder.rate,
+                time_base=decoder.time_base,
+                colour=(int(first.colorspace), int(first.color_primaries), int(first.color_trc)),
+                pixel_aspect=self._pixel_aspect(turned=width != first.width),
             ),
+            duration=self._promised or _container_seconds(decoder),
         )
 
-    def _expected_frames(self) -> int | None:
-        if self._stream.frames > 0:
-            return self._stream.frames
-        duration = self._duration()
-        return None if duration is None else max(1, round(duration * self._rate))
-
-    def _duration(self) -> Fraction | None:
-        """How long the header says the video is; None where it does not speak of the video alone."""
-        stream, container = self._stream, self._container
-        if container.format.name == "avi" and stream.frames > 0:
-            return stream.frames / self._rate  # what it gives as duration follows from the file's size
-        if stream.duration:
-            return stream.duration * stream.time_base
-        if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
-            hours, minutes, seconds = tag.groups()
-            return (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds)
-        if container.duration and not container.streams.audio:
-            return Fraction(container.duration, av.time_base)
-        return None
-
     def _pixel_aspect(self, turned: bool) -> Fraction:
-        aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        aspect = self._decoder.stream.sample_aspect_ratio or Fraction(1)
         return 1 / aspect if turned else aspect
 
     def __iter__(self) -> Iterator[Frame]:
-        time_base = self._stream.time_base
-        index, first, last = -1, None, None
-        for index, (decoded, pts) in enumerate(self._stamped()):
-            duration = decoded.duration or 0
-            frame = Frame(upright(decoded), index, pts, time_base, duration)
-            first = pts if first is None else first
-            last = pts + (duration or self._stamps.step)
+        index, first, last = -1, self._decoder.first_stamp, None
+        for index, (decoded, pts) in enumerate(self._decoder.frames()):
+            frame = self._frame(decoded, pts, index)
+            last = pts + (frame.duration or self._decoder.step)
             yield frame
         if last is not None:
-            self._report(index + 1, (last - first) * time_base)
+            self._report(index + 1, (last - first) * self._decoder.time_base)
 
-    def _stamped(self) -> Iterator[tuple[av.VideoFrame, int]]:
-        delay = 0
-        if self._stamped_by_decoding and self._first.dts is not None and self._first_dts is not None:
-            delay = self._first.dts - self._first_dts
-        first, self._first = self._first, None
-        for decoded in itertools.chain([first], self._decoded):
-            if self._stamped_by_decoding:
-                dts = None if decoded.dts is None else decoded.dts - delay
-                yield decoded, self._stamps.next(None, dts)
-            else:
-                yield decoded, self._stamps.next(decoded.pts, decoded.dts)
+    def frames(self, start: Fraction | float, wanted: Callable[[], bool] = lambda: True) -> Iterator[Frame]:
+        """See `SeekableSource.frames`; a file whose container cannot jump is decoded from its beginning."""
+        target = self._decoder.first_stamp + whole_units(start, self._decoder.time_base)
+        landing = land(self._decoder, target, wanted)
+        if landing is not None:
+            for decoded, pts, index in from_last_up_to(self._numbered(landing), target, wanted):
+                yield self._frame(decoded, pts, index)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        """Every frame that can be decoded, past damaged packets and up to where the file breaks off."""
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                packet = None  # the file breaks off here
-                self._damaged += 1
-            if self._first_dts is None and packet is not None:
-                self._first_dts = packet.dts
-            try:
-                frames = self._stream.decode(packet)  # None: what the decoder still holds
-            except av.EOFError:
-                return
-            except av.FFmpegError:
-                self._damaged += 1
-                frames = []
-            yield from frames
-            if packet is None:
-                return
+    def position(self, frame: Frame) -> Fraction:
+        """Seconds from the first frame."""
+        return (frame.pts - self._decoder.first_stamp) * frame.time_base
+
+    def _frame(self, decoded: av.VideoFrame, pts: int, index: int) -> Frame:
+        return Frame(upright(decoded), index, pts, self._decoder.time_base, decoded.duration or 0)
+
+    def _numbered(self, landing: Landing) -> Iterator[Numbered]:
+        """A landing's frames with stamp and index."""
+        index = landing.number
+        for decoded, pts in landing.frames:
+            if index is None:
+                index = round((pts - self._decoder.first_stamp) * self._decoder.time_base * self._decoder.rate)
+            yield decoded, pts, index
+            index += 1
 
     def _report(self, frames: int, shown: Fraction) -> None:
         """Note what is missing: the header promises more time than the decodable frames fill."""
-        duration = self._duration()
+        duration, repaired, damaged = self._promised, self._decoder.stamps.repaired, self._decoder.damaged
         missing = Fraction(0) if duration is None else duration - shown
-        if missing > 2 / self._rate:
+        if missing > 2 / self._decoder.rate:
             self.notes.append(
                 f"{self._name} is damaged or cut off: {frames} of {self.info.frames} frames could be "
                 f"decoded, {float(shown):.2f} s of {float(duration):.2f} s."
             )
-        elif self._damaged:
+        elif damaged:
             self.notes.append(
-                f"{self._name} is damaged: {self._damaged} of its packets could not be decoded, {frames} frames could."
+                f"{self._name} is damaged: {damaged} of its packets could not be decoded, {frames} frames could."
             )
-        if self._stamps.repaired:
+        if repaired:
             self.notes.append(
-                f"{self._stamps.repaired} frames of {self._name} had no usable time stamp; "
+                f"{repaired} frames of {self._name} had no usable time stamp; "
                 "they follow their predecessors at the nominal frame rate."
             )
 
     def close(self) -> None:
         """Close the file."""
-        self._container.close()
+        self._decoder.close()
+
+
+def promised_seconds(decoder: VideoDecoder) -> Fraction | None:
+    """How long the header says the video is, from its first frame; None where it does not speak of the video alone."""
+    stream, container = decoder.stream, decoder.container
+    if container.format.name == "avi" and stream.frames > 0:
+        return stream.frames / decoder.rate  # what it gives as duration follows from the file's size
+    if stream.duration:
+        return stream.duration * stream.time_base
+    if tag := re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = tag.groups()
+        return _from_first(decoder, (int(hours) * 60 + int(minutes)) * 60 + Fraction(seconds))
+    return None if container.streams.audio else _container_seconds(decoder)
+
+
+def _container_seconds(decoder: VideoDecoder) -> Fraction | None:
+    duration = decoder.container.duration
+    return _from_first(decoder, Fraction(duration, av.time_base)) if duration else None
+
+
+def _from_first(decoder: VideoDecoder, end: Fraction) -> Fraction:
+    """Matroska and FLV count from zero, wherever the first frame lies."""
+    first = decoder.first_stamp * decoder.time_base
+    return end - first if 0 < first < end else end
 
 
 def upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
@@ -187,7 +153,3 @@ def upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
     image = image[:, ::-1] if a < 0 else image
     image = image[::-1] if d < 0 else image
     return np.ascontiguousarray(image)
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()

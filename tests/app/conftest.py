@@ -23,7 +23,7 @@ class FakeEstimator:
         self.model, self.backend, self.device, self.precision = model, "none", "cpu", "float32"
         self.size, self.flip, self.scales = 256, False, (1.0,)
         self.skeleton = COCO17
-        self.options = GroupingOptions()
+        self.options = self.own_options = GroupingOptions()
         self.seen = 0
         self.messages: list[str] = []
         self.scale_branch = scale_branch
@@ -63,13 +63,14 @@ def standing_person(width: int, height: int, score: float = 0.9) -> People:
 
 @dataclass(frozen=True)
 class VideoSpec:
-    """What a test video looks like; stamps are in units of time_base."""
+    """What a test video looks like; stamps are in units of time_base. options: the muxer's; coding: the encoder's."""
 
     frames: int = 30
     size: tuple[int, int] = (160, 120)
     time_base: Fraction = Fraction(1, 30)
     stamps: Sequence[int] | None = None
     b_frames: int = 0
+    gop: int | None = None
     audio: str | None = None
     rotation: int = 0
     mirrored: bool = False
@@ -77,6 +78,7 @@ class VideoSpec:
     pixels: str = "yuv420p"
     matrix: int = 2
     options: tuple[tuple[str, str], ...] = ()
+    coding: tuple[tuple[str, str], ...] = ()
 
 
 def picture(index: int, width: int, height: int) -> np.ndarray:
@@ -89,10 +91,12 @@ def picture(index: int, width: int, height: int) -> np.ndarray:
 
 def write_video(path: Path, spec: VideoSpec) -> Path:
     container = av.open(str(path), "w", container_options=dict(spec.options))
-    video = container.add_stream(spec.codec, rate=30)
+    video = container.add_stream(spec.codec, rate=30, options=dict(spec.coding))
     video.width, video.height, video.pix_fmt = *spec.size, spec.pixels
     video.codec_context.time_base = spec.time_base
     video.codec_context.max_b_frames = spec.b_frames
+    if spec.gop is not None:
+        video.codec_context.gop_size = spec.gop
     if spec.matrix != 2:
         for name in ("colorspace", "color_primaries", "color_trc"):
             setattr(video.codec_context, name, spec.matrix)

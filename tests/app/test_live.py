@@ -6,6 +6,7 @@ import gc
 import resource
 import threading
 import time
+import weakref
 from itertools import count
 
 import numpy as np
@@ -73,6 +74,19 @@ def test_what_is_shown_is_never_older_than_one_inference_and_one_frame(engine):
     assert stats.latency <= 3 * (engine + frame)
 
 
+def test_a_slow_engine_shows_nothing_older_than_its_period_and_a_frame():
+    engine, frame = 0.2, 1 / 30
+    pipeline = LivePipeline(paced(frame), lambda item: time.sleep(engine) or item)
+    pipeline.start()
+    shots = run_until(pipeline, lambda shots: len(shots) == 10)
+    assert pipeline.stop(PATIENCE)
+    ages = [now - shot.captured for shot, now in shots]
+    assert np.median(ages) <= engine + frame + 0.01
+    assert max(ages) <= engine + frame + 0.1  # a busy machine may be late now and then
+    steps = np.diff([shot.item for shot, _ in shots])
+    assert (steps >= 4).all() and np.median(steps) <= 8  # six frames pass during an inference
+
+
 def test_every_frame_is_taken_or_counted_as_dropped():
     pipeline = LivePipeline(paced(0.001, range(200)), lambda item: time.sleep(0.004) or item)
     ended = threading.Event()
@@ -115,7 +129,7 @@ def test_an_error_stops_the_pipeline_and_comes_once(stage):
         yield from paced(0.001)
 
     def infer(item):
-        if stage == "infer" and item == 2:
+        if stage == "infer" and item >= 2:
             raise RuntimeError("out of memory")
         time.sleep(0.002)
         return item
@@ -174,14 +188,120 @@ def test_whoever_shows_is_woken_for_every_result():
     assert None not in woken and woken[-1].item == 4
 
 
+class Picture:
+    """Something that can be watched while it is alive."""
+
+
+def test_what_was_captured_last_can_be_inferred_again():
+    camera, setting = Camera(["a", "b"]), ["old"]
+    pipeline = LivePipeline(camera, lambda item: (item, setting[0]), close=camera.close)
+    pipeline.refresh()  # nothing was captured yet
+    pipeline.start()
+    first = run_until(pipeline, lambda shots: shots and shots[-1][0].result == ("b", "old"))[-1][0]
+    before = pipeline.stats
+    setting[0] = "new"
+    pipeline.refresh()
+    ((again, _),) = run_until(pipeline, lambda shots: shots)
+    assert again.result == ("b", "new") and again.refreshed and not first.refreshed
+    assert again.captured == first.captured
+    after = pipeline.stats
+    for figure in ("captured", "inferred", "shown", "dropped", "latency"):
+        assert getattr(after, figure) == getattr(before, figure), figure
+    assert pipeline.stop(PATIENCE)
+    pipeline.refresh()
+    assert pipeline.take() is None
+
+
+def test_refreshes_in_a_row_are_one_and_give_way_to_what_is_newer():
+    inferred, go_on, newer = [], threading.Semaphore(0), threading.Event()
+    frames = (item for item in ("a", "b") if item == "a" or newer.wait(PATIENCE))
+
+    def infer(item):
+        inferred.append(item)
+        assert go_on.acquire(timeout=PATIENCE)
+
+    pipeline = LivePipeline(frames, infer)
+    pipeline.start()
+    while not inferred:
+        time.sleep(0.001)
+    for _ in range(50):
+        pipeline.refresh()
+    go_on.release()
+    while len(inferred) < 2:
+        time.sleep(0.001)
+    pipeline.refresh()
+    newer.set()
+    while pipeline.stats.captured < 2:
+        time.sleep(0.001)
+    pipeline.refresh()  # "b" waits
+    go_on.release(50)
+    while pipeline.state == "running":
+        time.sleep(0.001)
+    assert inferred == ["a", "a", "b"]
+    assert pipeline.stats.inferred == 2 and pipeline.stats.dropped == 1  # the first "a", which was never taken
+    assert pipeline.stop(PATIENCE)
+
+
+def test_refreshing_from_many_threads_loses_and_doubles_nothing():
+    pipeline = LivePipeline(paced(0.0005, range(400)), lambda item: item)
+    pipeline.start()
+    stop = threading.Event()
+
+    def refresh():
+        while not stop.is_set():
+            pipeline.refresh()
+
+    threads = [threading.Thread(target=refresh) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    shots = run_until(pipeline, lambda shots: pipeline.state == "stopped")
+    stop.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    items = [shot.item for shot, _ in shots]
+    assert items == sorted(items)  # never an older one again
+    new = [shot.item for shot, _ in shots if not shot.refreshed]
+    assert new == sorted(set(new))
+    stats = pipeline.stats
+    assert stats.captured == 400 and stats.shown == len(new)
+    pipeline.take()
+    assert pipeline.stats.shown + stats.dropped == 400
+
+
+def test_only_the_newest_item_is_kept_for_refreshing():
+    alive = weakref.WeakSet()
+
+    def pictures():
+        for _ in range(50):
+            picture = Picture()
+            alive.add(picture)
+            yield picture
+            del picture
+            time.sleep(0.002)
+        assert closed.wait(PATIENCE)
+
+    closed = threading.Event()
+    pipeline = LivePipeline(pictures(), lambda item: None, close=closed.set)
+    pipeline.start()
+    run_until(pipeline, lambda shots: pipeline.stats.captured == 50 and len(shots) + pipeline.stats.dropped == 50)
+    gc.collect()
+    assert len(alive) == 1
+    assert pipeline.stop(PATIENCE)
+    gc.collect()
+    assert not alive
+
+
 def test_a_slot_keeps_the_newest():
     slot: Slot[int] = Slot()
     assert slot.take_now() is None
-    assert (slot.put(1), slot.put(2)) == (False, True)
+    assert (slot.put(1), slot.put(2)) == (None, 1)
     assert slot.take() == 2
-    slot.put(3)
+    slot.put_if_empty(3)
+    slot.put_if_empty(5)
     slot.close()
     assert (slot.take(), slot.take()) == (3, None)
+    slot.put_if_empty(6)
+    assert slot.take_now() is None
     slot = Slot()
     slot.put(4)
     slot.close(throw_away=True)

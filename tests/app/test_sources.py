@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.sources import check_size, open_source
+from app.sources import PICTURE_SECONDS, SeekableSource, check_size, open_source, whole_units
 from app.sources.demo import parse_options
 from app.sources.pictures import natural_order, read_picture
 from app.sources.time_stamps import TimeStamps
@@ -90,6 +90,56 @@ def test_folder_gives_its_pictures_in_natural_order(tools, tmp_path):
     assert source.notes == ["Left out, for they could not be read: p2.png (1 of 4 pictures)."]
 
 
+def test_folder_begins_at_any_picture(tools, tmp_path):
+    for number in (1, 2, 4, 5):
+        save(tmp_path / f"{number}.png", tools.picture(number, 64, 48))
+    for number in (0, 3, 6):
+        (tmp_path / f"{number}.png").write_text("no picture")
+    with open_source(str(tmp_path)) as source:
+        assert source.info.duration == 7 * PICTURE_SECONDS
+        for turn, names in (
+            (5, "5"),
+            (3, "245"),
+            (6, "5"),
+            (0, "1245"),
+            (2.5, "245"),
+            (99, "5"),
+            (-1, "1245"),
+            (4, "45"),
+        ):
+            frames = list(source.frames(turn * PICTURE_SECONDS))
+            assert [frame.name[0] for frame in frames] == list(names)
+            assert [source.position(frame) / PICTURE_SECONDS for frame in frames] == list(map(int, names))
+        assert [frame.index for frame in source.frames(4 * PICTURE_SECONDS)] == [2, 3]
+        assert [frame.index for frame in source] == [0, 1, 2, 3]
+    assert source.notes == ["Left out, for they could not be read: 0.png, 3.png, 6.png (3 of 7 pictures)."]
+
+
+def test_folder_without_a_readable_picture_is_told_wherever_it_begins(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_text("no picture")
+    with open_source(str(tmp_path)) as source:
+        for start in (0, 2, 4):
+            with pytest.raises(SwahrError, match="Not one of the 3 pictures"):
+                list(source.frames(start))
+
+
+def test_single_picture_has_no_timeline(tools, tmp_path):
+    with open_source(str(save(tmp_path / "a.png", tools.picture(0, 64, 48)))) as source:
+        assert not isinstance(source, SeekableSource)
+        assert source.info.duration is None
+
+
+def test_rounded_times_still_hold_their_whole_units():
+    for unit in (Fraction(1, 30), Fraction(1, 90000), Fraction(1, 10**9), Fraction(2)):
+        for number in (0, 1, 3, 7, 10**6, 10**7 + 1):
+            assert whole_units(float(number * unit), unit) == number
+            assert whole_units(number * unit, unit) == number
+            assert whole_units((number + Fraction(1, 2)) * unit, unit) == number
+            assert whole_units((number - Fraction(1, 2)) * unit, unit) == max(0, number - 1)
+    assert whole_units(-5, Fraction(1)) == 0
+
+
 def test_natural_order_counts_numbers():
     names = ["a10b2", "a10b10", "a2", "a", "B1", "10", "9"]
     assert sorted(names, key=natural_order) == ["9", "10", "a", "a2", "a10b2", "a10b10", "B1"]
@@ -102,6 +152,18 @@ def test_demo_renders_people_at_its_times():
     assert first.image.shape == (96, 160, 3)
     assert [first.time, second.time] == [0, Fraction(1, 10)]
     assert (first.image != second.image).any()
+
+
+def test_demo_begins_at_any_time():
+    with open_source("demo:?people=2&seconds=0.4&size=160x96&fps=10") as source:
+        assert source.info.duration == Fraction(2, 5)
+        frames = list(source)
+        for start, first in ((0.25, 2), (0.3, 3), (0, 0), (-1, 0), (Fraction(1, 10), 1), (99, 3), (0.09999, 0)):
+            again = list(source.frames(start))
+            assert [frame.index for frame in again] == list(range(first, 4))
+            for frame in again:
+                assert (frame.image == frames[frame.index].image).all()
+                assert source.position(frame) == frame.time == frames[frame.index].time
 
 
 def test_demo_options_have_defaults_and_exact_rates():

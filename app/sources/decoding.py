@@ -1,0 +1,195 @@
+"""A video file's frames as they are decoded, with time stamps that grow: from its beginning, or from a key frame on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+
+from engine.errors import SwahrError
+
+from .time_stamps import TimeStamps
+
+Stamped = tuple[av.VideoFrame, int]
+
+_TOO_MANY_REPAIRED = 50  # stamps in a row; at a file's end some few have to be, for the decoder gives them late
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where decoding goes on after a jump.
+
+    frames: from a key frame on, with their stamps. number: how many frames of the file come before; None if not known.
+    """
+
+    frames: Iterator[Stamped]
+    number: int | None
+
+
+class VideoDecoder:
+    """The best video stream of a file. Stamps are in units of its time base.
+
+    Damaged packets are skipped, and a file that breaks off ends early.
+    first, first_stamp: the first frame, decoded on opening; ``first`` is None once it was given, or after a jump.
+    rate: frames a second, nominal. step: by how much the stamps of two frames differ, nominally.
+    damaged: how many packets could not be decoded since opening. stamps: what repairs those that are wrong.
+    Raises SwahrError if the file is no video or not one frame of it can be decoded.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._disordered = False  # so that stamps do not say where in the file a frame is
+        self._open()
+
+    def frames(self) -> Iterator[Stamped]:
+        """Every frame, from the beginning."""
+        if self.first is None:
+            self.close()
+            self._open()
+        first, self.first = self.first, None
+        return self._stamped(itertools.chain([first], self._decoded))
+
+    def jump(self, place: int, latest: int) -> Landing | None:
+        """The frames from a key frame on, that is from the last one up to the stamp `place` if the container knows it.
+
+        None if there is none up to the stamp `latest`, if it is damaged, or if it has no stamp that can be relied on.
+        """
+        if self._disordered:
+            return None
+        self.first = None
+        try:
+            self.container.seek(place, stream=self.stream)
+        except av.FFmpegError:
+            return None
+        packets = self._packets()
+        key = _first_key(packets, latest)
+        if key is None:
+            return None
+        leading: list[av.Packet] = []  # shown before the key frame, and decoded after it
+        packets = itertools.chain([key], _noting(packets, leading, key.pts))
+        damaged = self.damaged
+        frames = self._stamped(self._decode(packets))  # the decoder leaves out what lacks its references
+        first = next(frames, None)
+        if first is None or first[1] > latest or self.damaged > damaged or self._own_stamps(first[0]) == (None, None):
+            return None
+        number = self._number(key, len(leading)) if first[0].pts == key.pts else None
+        return Landing(itertools.chain([first], frames), number)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+    def _open(self) -> None:
+        try:
+            self.container = av.open(self._name)
+        except (av.FFmpegError, OSError) as error:
+            raise SwahrError(
+                f"{self._name} cannot be read as a video or picture ({_reason(error)}); "
+                "check that it is one and that it is complete."
+            ) from None
+        try:
+            self._open_stream()
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _open_stream(self) -> None:
+        self.stream = self.container.streams.best("video")
+        if self.stream is None or self.stream.codec_context is None:
+            raise SwahrError(f"{self._name} has no video stream that can be decoded; name a video or a picture.")
+        self.stream.thread_type = "AUTO"
+        # AVI stores no presentation stamps, and those made up for H.264 follow the order of decoding.
+        self._stamped_by_decoding = self.container.format.name == "avi" and (
+            self.stream.codec_context.name in ("h264", "hevc")
+        )
+        self.time_base = self.stream.time_base
+        self.rate = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        self.step = max(1, round(1 / (self.rate * self.time_base)))
+        self.stamps = TimeStamps(self.step)
+        self.damaged = 0
+        self._first_dts: int | None = None
+        self._decoded = self._decode(self._packets())
+        self.first = next(self._decoded, None)
+        if self.first is None:
+            raise SwahrError(f"Not one frame of {self._name} can be decoded; copy or download it again.")
+        self._delay = 0  # of a frame's stamp behind that of its packet
+        if self._stamped_by_decoding and self.first.dts is not None and self._first_dts is not None:
+            self._delay = self.first.dts - self._first_dts
+        self.first_stamp = TimeStamps(self.step).next(*self._own_stamps(self.first))
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """What the container holds from where it is, up to where it ends or breaks off."""
+        try:
+            yield from self.container.demux(self.stream)
+        except av.FFmpegError:
+            self.damaged += 1
+
+    def _decode(self, packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:
+        """Every frame that can be decoded, past damaged packets."""
+        for packet in itertools.chain(packets, [None]):  # None: what the decoder still holds
+            if self._first_dts is None and packet is not None:
+                self._first_dts = packet.dts
+            try:
+                frames = self.stream.decode(packet)
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                self.damaged += 1
+                frames = []
+            yield from frames
+
+    def _own_stamps(self, frame: av.VideoFrame) -> tuple[int | None, int | None]:
+        """A frame's presentation and decoding stamp, as far as they mean something."""
+        if not self._stamped_by_decoding:
+            return frame.pts, frame.dts
+        return None, None if frame.dts is None else frame.dts - self._delay
+
+    def _stamped(self, frames: Iterable[av.VideoFrame]) -> Iterator[Stamped]:
+        self.stamps = stamps = TimeStamps(self.step)
+        in_a_row = 0
+        for frame in frames:
+            repaired = stamps.repaired
+            stamp = stamps.next(*self._own_stamps(frame))
+            in_a_row = in_a_row + 1 if stamps.repaired > repaired else 0
+            self._disordered = self._disordered or in_a_row > _TOO_MANY_REPAIRED
+            yield frame, stamp
+
+    def _number(self, key: av.Packet, leading: int) -> int | None:
+        """How many frames are shown before a key frame; None unless the container lists all frames, and shows all."""
+        entries = self.stream.index_entries
+        if not 0 < len(entries) == self.stream.frames or entries[0].is_discard:
+            return None
+        if self._stamped_by_decoding or key.dts is None:
+            return None
+        decoded = entries.search_timestamp(key.dts, any_frame=True)
+        return decoded + leading if decoded >= 0 else None
+
+
+def _first_key(packets: Iterator[av.Packet], latest: int) -> av.Packet | None:
+    """The first key frame whose stamp is the file's own; None if none comes before the stamp `latest`."""
+    for packet in packets:
+        stamp = _stamp(packet)
+        if stamp is not None and packet.is_keyframe and packet.pos is not None:
+            return packet
+        if stamp is not None and stamp > latest:
+            return None
+    return None
+
+
+def _noting(packets: Iterable[av.Packet], noted: list[av.Packet], pts: int | None) -> Iterator[av.Packet]:
+    """The packets, having noted those that are shown before `pts`."""
+    for packet in packets:
+        if pts is not None and packet.pts is not None and packet.pts < pts:
+            noted.append(packet)
+        yield packet
+
+
+def _stamp(one: av.Packet | av.VideoFrame) -> int | None:
+    return one.pts if one.pts is not None else one.dts
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()
