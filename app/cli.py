@@ -8,22 +8,23 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.engine_settings import EngineSettings
+from app.engine_settings import EngineSettings, GroupingChoice
 from app.options import (
     Backend,
     Device,
     Flip,
+    MaxPeople,
     Model,
     Precision,
     Preset,
     ProcessCommand,
     Size,
+    TagThreshold,
     Threshold,
     numbers,
     whole_numbers,
@@ -46,11 +47,13 @@ def swahr(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Choose a command below, or begin with `swahr process demo:`."""
+    """Without a command a window opens; `swahr process demo:` needs none."""
     if version:
         typer.echo(f"swahr {installed_version()}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        from app.viewer.start import view as show
+
+        raise typer.Exit(show())
 
 
 def installed_version() -> str:
@@ -87,6 +90,8 @@ def process(
     backend: Backend = "auto",
     precision: Precision = "auto",
     threshold: Threshold = None,
+    tag_threshold: TagThreshold = None,
+    max_people: MaxPeople = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
 ) -> None:
@@ -104,7 +109,7 @@ def process(
             overwrite=overwrite,
             quiet=quiet,
             engine=EngineSettings(model, preset, size, flip, device, backend, precision),
-            threshold=threshold,
+            grouping=GroupingChoice(threshold, tag_threshold, max_people),
         )
     )
     if not quiet:
@@ -124,11 +129,15 @@ def view(
     device: Device = "auto",
     backend: Backend = "auto",
     precision: Precision = "auto",
+    threshold: Threshold = None,
+    tag_threshold: TagThreshold = None,
+    max_people: MaxPeople = None,
 ) -> None:
-    """Open a window that shows people live."""
+    """Open a window that shows people live. What no option says is as it was when the window was closed."""
     from app.viewer.start import view as show
 
-    raise typer.Exit(show(source, EngineSettings(model, preset, size, flip, device, backend, precision)))
+    engine = EngineSettings(model, preset, size, flip, device, backend, precision)
+    raise typer.Exit(show(source, engine, GroupingChoice(threshold, tag_threshold, max_people)))
 
 
 @app.command()
@@ -166,6 +175,8 @@ def evaluate(
     backend: Backend = "auto",
     precision: Precision = "auto",
     threshold: Threshold = None,
+    tag_threshold: TagThreshold = None,
+    max_people: MaxPeople = None,
     json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write AP and AP50 into the model's own weights file.")
@@ -183,9 +194,9 @@ def evaluate(
     if scale_study and (annotations != "demo:" or json or record):
         raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
     engine = EngineSettings(model, preset, size, flip, device, backend, precision)
+    grouping = GroupingChoice(threshold, tag_threshold, max_people)
     estimator = engine.load(scales=numbers(scales))
-    if threshold is not None:
-        estimator.options = replace(estimator.options, detection_threshold=threshold)
+    grouping.apply(estimator)
     if scale_study:
         typer.echo(run_scale_study(estimator))
     else:

@@ -22,6 +22,13 @@ Size = Annotated[
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="A keypoint's least heatmap value.", show_default="the model's own")
 ]
+TagThreshold = Annotated[
+    float | None,
+    typer.Option(min=0, help="How far a keypoint's tag may lie from its person's.", show_default="the model's own"),
+]
+MaxPeople = Annotated[
+    int | None, typer.Option(min=1, help="The most people in one frame.", show_default="the model's own")
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Also look at the mirror image: slower, more exact.")]
 
 

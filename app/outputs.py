@@ -67,6 +67,6 @@ def _default_path(info: SourceInfo) -> Path:
 
 def _refuse_collisions(info: SourceInfo, outputs: list[Path]) -> None:
     if info.path is not None and info.path.resolve() in (path.resolve() for path in outputs):
-        raise SwahrError(f"{info.path} would be written over by its own output; write elsewhere with -o.")
+        raise SwahrError(f"{info.path} would be written over by its own output; write elsewhere.")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise SwahrError(f"{outputs[0]} cannot be both the annotated output and the poses; name two files.")

@@ -26,12 +26,15 @@ _FRACTION_BITS = 4  # OpenCV places what it draws to a sixteenth of a pixel
 class OverlayStyle:
     """How people are drawn.
 
-    boxes: also each person's box, with id and score.
+    boxes: also each person's box, with id and score. skeletons: limbs and keypoints. rings: around each keypoint one
+    as wide as its sigma, where people have sigmas.
     faint_below: keypoints that score less, and limbs that end in one, are drawn faintly.
     """
 
     boxes: bool = False
     faint_below: float = 0.25
+    skeletons: bool = True
+    rings: bool = False
 
 
 def draw_people(image: NDArray[np.uint8], people: People, style: OverlayStyle | None = None) -> None:
@@ -44,6 +47,19 @@ def draw_people(image: NDArray[np.uint8], people: People, style: OverlayStyle | 
         return
     hues = person_hues(people)
     surest_last = np.argsort(people.scores, kind="stable")
+    if style.rings and people.sigmas is not None:
+        for person in surest_last:
+            _draw_rings(image, people[int(person)], hues[person])
+    if style.skeletons:
+        _draw_skeletons(image, people, hues, surest_last, style)
+    if style.boxes:
+        for person in surest_last:
+            _draw_box(image, people[int(person)], hues[person])
+
+
+def _draw_skeletons(
+    image: NDArray[np.uint8], people: People, hues: list[float], surest_last: NDArray[np.intp], style: OverlayStyle
+) -> None:
     faint = image.copy()
     for person in surest_last:
         _draw_person(faint, people[int(person)], hues[person], style, faint=True)
@@ -51,9 +67,6 @@ def draw_people(image: NDArray[np.uint8], people: People, style: OverlayStyle | 
     cv2.addWeighted(faint, _FAINT_OPACITY, image, 1 - _FAINT_OPACITY, 0, dst=image)
     for person in surest_last:
         _draw_person(image, people[int(person)], hues[person], style, faint=False)
-    if style.boxes:
-        for person in surest_last:
-            _draw_box(image, people[int(person)], hues[person])
 
 
 def person_hues(people: People) -> list[float]:
@@ -97,6 +110,15 @@ def _draw_person(image: NDArray[np.uint8], person: People, hue: float, style: Ov
             cv2.circle(image, centre, radius + (1 << _FRACTION_BITS), _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
             cv2.circle(image, centre, radius, colour(hue, sides[index]), -1, cv2.LINE_AA, _FRACTION_BITS)
             cv2.circle(image, centre, radius // 2, _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
+
+
+def _draw_rings(image: NDArray[np.uint8], person: People, hue: float) -> None:
+    sides, sigmas = person.skeleton.keypoint_sides, person.sigmas[0]
+    for index in np.flatnonzero(person.credible[0]):
+        centre = _fixed_point(*person.keypoints[0, index, :2])
+        radius = round(float(sigmas[index]) * (1 << _FRACTION_BITS))
+        for ring_colour, width in ((_OUTLINE, 3), (colour(hue, sides[index]), 1)):
+            cv2.circle(image, centre, radius, ring_colour, width, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _limbs(

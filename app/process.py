@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.engine_settings import EngineSettings
-from app.map_overlay import blend_scale_map, inverse_scales
+from app.annotated import annotated
+from app.engine_settings import EngineSettings, GroupingChoice
+from app.map_overlay import MapLayer, layer_of
 from app.outputs import plan_sinks
-from app.overlay import OverlayStyle, draw_people
+from app.overlay import OverlayStyle
 from app.recorded import run_recorded
 from app.sinks import Sink
 from app.sinks.json_lines import header
@@ -23,9 +27,11 @@ from app.summary import Tally, counted, summary
 from engine.errors import SwahrError
 from grouping import People
 
+Report = Callable[[int, int | None, float], None]  # frames written, frames to expect if known, frames a second
+
 
 class StoppedError(SwahrError):
-    """The user pressed Ctrl-C."""
+    """The user pressed Ctrl-C, or stopped the run otherwise."""
 
     exit_code = 130
 
@@ -36,7 +42,7 @@ class ProcessOptions:
 
     output: file or folder of the annotated pictures; None: beside the source.
     json: where poses are written as JSON lines, ``Path()`` for beside the output; None: they are not.
-    threshold: a keypoint's least heatmap value; None: the model's own.
+    quiet: no progress bar in the terminal.
     """
 
     source: str
@@ -47,35 +53,48 @@ class ProcessOptions:
     overwrite: bool = False
     quiet: bool = False
     engine: EngineSettings = EngineSettings()
-    threshold: float | None = None
+    grouping: GroupingChoice = field(default_factory=GroupingChoice)
 
 
 @dataclass(frozen=True, eq=False)
 class Inferred:
-    """A frame and what was found in it; inverse_scale [H, W] only where it is to be shown."""
+    """A frame and what was found in it; layer: its scale map, where that is to be shown."""
 
     frame: Frame
     people: People
-    inverse_scale: Any = None
+    layer: MapLayer | None = None
 
 
-def process(options: ProcessOptions) -> str:
+def process(options: ProcessOptions, progress: Report | None = None, stopped: Event | None = None) -> str:
     """Process a whole source and return the summary.
 
+    progress: called after each frame, on the thread that writes; instead of the progress bar in the terminal.
+    stopped: another thread sets it to end the run as Ctrl-C does: within one inference, or when what is being loaded
+    or compiled is.
     Raises SwahrError for whatever the user can put right, StoppedError after Ctrl-C; a note on the error then
     says where the frames written so far are.
     """
     tally = Tally()
     sinks: list[Sink] = []
     try:
-        return _process(options, tally, sinks)
-    except KeyboardInterrupt:
+        return _process(options, progress, stopped, tally, sinks)
+    except KeyboardInterrupt as interrupt:
         error = StoppedError(f"Stopped after {counted(tally.frames, 'frame', 'frames')}.")
         _note_partial(error, sinks)
+        _let_go(interrupt, sinks)
         raise error from None
     except Exception as error:
         _note_partial(error, sinks)
+        _let_go(error, sinks)
         raise
+
+
+def _let_go(error: BaseException | None, sinks: list[Sink]) -> None:
+    """Empty what an error came through: whoever keeps the error is not to keep the network and the frames as well."""
+    sinks.clear()
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _note_partial(error: Exception, sinks: list[Sink]) -> None:
@@ -83,71 +102,64 @@ def _note_partial(error: Exception, sinks: list[Sink]) -> None:
         error.add_note(f"What was written so far is in {' and '.join(kept)}.")
 
 
-def _process(options: ProcessOptions, tally: Tally, sinks: list[Sink]) -> str:
+def _process(
+    options: ProcessOptions, progress: Report | None, stopped: Event | None, tally: Tally, sinks: list[Sink]
+) -> str:
     with ExitStack() as stack:
         source = stack.enter_context(open_source(options.source, endless=False))
         estimator: Any = None  # loaded after the outputs are known to be writable, for it takes a while
 
         def first_line() -> Mapping[str, Any]:
-            return header(source.info, estimator, _settings(estimator))
+            return header(source.info, estimator)
 
         planned = plan_sinks(source.info, options.output, options.json, first_line, options.overwrite)
         # The first sink is closed first: where its last bytes fail, the poses stay partial as well.
         for sink in reversed(planned):
             sinks.insert(0, stack.enter_context(sink))
-        estimator = _load_estimator(options)
-        write = _writing(sinks, tally, OverlayStyle(boxes=options.boxes))
+        estimator = options.engine.load(sigmas=options.json is not None)  # only the poses show them
+        options.grouping.apply(estimator)
+        _end_if(stopped)
         console = Console(stderr=True)
-        if console.is_terminal and not options.quiet:
-            write = _with_progress(write, stack.enter_context(_progress_bar(source.info, console)), tally)
+        if progress is None and console.is_terminal and not options.quiet:
+            progress = _shown_in(stack.enter_context(_progress_bar(source.info, console)), tally)
         if source.info.size is not None and source.info.kind != "image":
             estimator.prepare(*source.info.size, sigmas=options.scale_map or None)
+        _end_if(stopped)
         tally.start()
-        run_recorded(source, _inference(estimator, options.scale_map), write)
+        write = _writing(sinks, tally, OverlayStyle(boxes=options.boxes), source.info.frames, progress)
+        # No closure, which a traceback would keep, and with it the network.
+        infer = partial(_with_scale_map if options.scale_map else _people_only, estimator)
+        run_recorded(source, infer, write, stopped=stopped)
     notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
     return summary(source.info, tally, estimator, sinks, notes)
 
 
-def _load_estimator(options: ProcessOptions) -> Any:
-    estimator = options.engine.load(sigmas=options.json is not None)  # only the poses show them
-    if options.threshold is not None:
-        estimator.options = replace(estimator.options, detection_threshold=options.threshold)
-    return estimator
+def _end_if(stopped: Event | None) -> None:
+    if stopped is not None and stopped.is_set():
+        raise KeyboardInterrupt
 
 
-def _settings(estimator: Any) -> dict[str, Any]:
-    return {
-        "size": estimator.size,
-        "flip": estimator.flip,
-        "scales": list(estimator.scales),
-        **asdict(estimator.options),
-    }
+def _people_only(estimator: Any, frame: Frame) -> Inferred:
+    return Inferred(frame, estimator(frame.image))
 
 
-def _inference(estimator: Any, scale_map: bool) -> Callable[[Frame], Inferred]:
-    def people_only(frame: Frame) -> Inferred:
-        return Inferred(frame, estimator(frame.image))
-
-    def with_scales(frame: Frame) -> Inferred:
-        people, maps = estimator.detailed(frame.image)
-        if maps.alphas is None:
-            raise SwahrError(f"The model {estimator.model} has no scale branch to show; leave out --scale-map.")
-        return Inferred(frame, people, inverse_scales(maps.alphas, maps.to_source, frame.image.shape[1::-1]))
-
-    return with_scales if scale_map else people_only
+def _with_scale_map(estimator: Any, frame: Frame) -> Inferred:
+    people, maps = estimator.detailed(frame.image)
+    if maps.alphas is None:
+        raise SwahrError(f"The model {estimator.model} has no scale branch to show; leave out --scale-map.")
+    return Inferred(frame, people, layer_of("scale", maps, frame.image.shape[1::-1]))
 
 
-def _writing(sinks: list[Sink], tally: Tally, style: OverlayStyle) -> Callable[[Inferred], None]:
+def _writing(
+    sinks: list[Sink], tally: Tally, style: OverlayStyle, expected: int | None, progress: Report | None
+) -> Callable[[Inferred], None]:
     def write(inferred: Inferred) -> None:
-        frame = inferred.frame
-        if inferred.inverse_scale is None:
-            picture = frame.image.copy()
-        else:
-            picture = blend_scale_map(frame.image, inferred.inverse_scale)
-        draw_people(picture, inferred.people, style)
+        picture = annotated(inferred.frame.image, inferred.people, style, inferred.layer)
         for sink in sinks:
-            sink.write(frame, picture, inferred.people)
+            sink.write(inferred.frame, picture, inferred.people)
         tally.add(len(inferred.people))
+        if progress is not None:
+            progress(tally.frames, expected, tally.rate)
 
     return write
 
@@ -167,11 +179,10 @@ def _progress_bar(info: SourceInfo, console: Console) -> Progress:
     return progress
 
 
-def _with_progress(write: Callable[[Inferred], None], progress: Progress, tally: Tally) -> Callable[[Inferred], None]:
-    (task,) = progress.task_ids
+def _shown_in(bar: Progress, tally: Tally) -> Report:
+    (task,) = bar.task_ids
 
-    def write_and_show(inferred: Inferred) -> None:
-        write(inferred)
-        progress.update(task, completed=tally.frames, rate=tally.rate, people=len(inferred.people))
+    def show(frames: int, expected: int | None, rate: float) -> None:
+        bar.update(task, completed=frames, total=expected, rate=rate, people=tally.latest_people)
 
-    return write_and_show
+    return show

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from threading import Thread
+from threading import Event, Thread
 from typing import TypeVar
 
 from .channel import Channel
@@ -20,15 +20,16 @@ def run_recorded(
     infer: Callable[[Item], Result],
     write: Callable[[Result], None],
     queue_length: int = QUEUE_LENGTH,
+    stopped: Event | None = None,
 ) -> None:
     """Pass every item of ``source`` through ``infer`` and on to ``write``; return when all is written.
 
     Each of the three runs in a thread of its own; at most ``queue_length`` items wait before each of the
     last two. When one raises, what lies behind it in the pipeline is still finished, what lies before it
     stops, and its error is raised here, once. Ctrl-C stops reading, finishes the item that is being inferred,
-    writes what is inferred, and raises KeyboardInterrupt.
+    writes what is inferred, and raises KeyboardInterrupt; so does ``stopped`` when another thread sets it.
     """
-    _Pipeline(source, infer, write, queue_length).run()
+    _Pipeline(source, infer, write, queue_length, stopped).run()
 
 
 class _Pipeline:
@@ -38,8 +39,10 @@ class _Pipeline:
         infer: Callable[[Item], Result],
         write: Callable[[Result], None],
         queue_length: int,
+        stopped: Event | None,
     ) -> None:
         self._source, self._infer, self._write = source, infer, write
+        self._stopped = stopped
         self._frames: Channel[Item] = Channel(queue_length)
         self._results: Channel[Result] = Channel(queue_length)
         self._errors: list[BaseException] = []
@@ -71,9 +74,11 @@ class _Pipeline:
             if thread.ident is None:
                 thread.start()
 
-    @staticmethod
-    def _join(waiting: list[Thread]) -> None:
+    def _join(self, waiting: list[Thread]) -> None:
         while waiting:
+            if self._stopped is not None and self._stopped.is_set():
+                self._stopped = None  # it counts as one Ctrl-C, not as one after another
+                raise KeyboardInterrupt
             waiting[0].join(_WAKE_UP_SECONDS)
             if not waiting[0].is_alive():
                 waiting.pop(0)

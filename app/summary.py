@@ -18,12 +18,13 @@ class Tally:
     people: int = 0
     most_people: int = 0
     empty_frames: int = 0
+    latest_people: int = 0
     _began: float | None = None
     _ended: float = 0.0
 
     def start(self) -> None:
         """The clock of ``rate`` runs from here to the last frame."""
-        self._began = time.monotonic()
+        self._began = time.perf_counter()
 
     def add(self, people: int) -> None:
         """Count one frame with so many people."""
@@ -31,7 +32,8 @@ class Tally:
         self.people += people
         self.most_people = max(self.most_people, people)
         self.empty_frames += people == 0
-        self._ended = time.monotonic()
+        self.latest_people = people
+        self._ended = time.perf_counter()
 
     @property
     def mean_people(self) -> float:

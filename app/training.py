@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ def run_evaluation(
             "size": estimator.size,
             "flip": estimator.flip,
             "scales": list(estimator.scales),
-            "detection_threshold": estimator.options.detection_threshold,
+            **asdict(estimator.options),
         }
         json_path.write_text(json.dumps({**settings, "figures": done.figures}, indent=2) + "\n", encoding="utf-8")
     if record:

@@ -47,7 +47,7 @@ class PoseEstimator:
     messages: a sentence for each backend that could not be used.
     size: pixels of the input's short side. skeleton: what the K keypoints are. flip, scales: the test-time
     passes.
-    options: the GroupingOptions in use; may be replaced at any time.
+    options: the GroupingOptions in use; may be replaced at any time. own_options: those that suit the model.
     measuring: whether a GPU is waited for after each stage, which is slow but makes `stage_seconds` exact there.
     sigmas: whether people come with sigmas, which costs the scale branch; may be replaced at any time, without a pause
     if `prepare` has made ready for it.
@@ -75,10 +75,10 @@ class PoseEstimator:
         self.flip = flip
         self.scales = checked_scales(scales)
         self.skeleton = SKELETONS[metadata.skeleton]
-        own_options = GroupingOptions(
+        self.own_options = GroupingOptions(
             detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold
         )
-        self.options = options or own_options
+        self.options = options or self.own_options
         self.sigmas = sigmas
         self.measuring = False
         self._device = choose_device(device)
@@ -92,7 +92,7 @@ class PoseEstimator:
             metadata.mean,
             metadata.std,
             self._device,
-            own_options,
+            self.own_options,
             self.skeleton,
             backend=backend,
             precision=precision,

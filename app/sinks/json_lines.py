@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,16 +49,27 @@ class JsonLinesWriter:
             self._lines.write(as_line(frame_record(frame, people)))
             self._lines.flush()
         except OSError as error:
-            raise SwahrError(f"{self.path} cannot be written on ({error.strerror}).") from None
+            raise self._failure(error) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._lines.close()
-        self._file.__exit__(kind, error, traceback)
+        try:
+            self._lines.close()
+        except OSError as failure:  # what could not be written before is tried again
+            self._file.__exit__(type(failure), failure, None)
+            if kind is None:
+                raise self._failure(failure) from None
+        else:
+            self._file.__exit__(kind, error, traceback)
+
+    def _failure(self, error: OSError) -> SwahrError:
+        return SwahrError(
+            f"{self.path} cannot be written ({error.strerror}); free space on the disk or write elsewhere."
+        )
 
 
-def header(source: SourceInfo, estimator: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+def header(source: SourceInfo, estimator: Any) -> dict[str, Any]:
     """The first line: where the poses come from and how they were found.
 
     ``time_base`` is written as a fraction of a second ("1/30000"), so that ``pts`` gives exact times; it and
@@ -75,7 +87,12 @@ def header(source: SourceInfo, estimator: Any, settings: Mapping[str, Any]) -> d
         "device": estimator.device,
         "precision": estimator.precision,
         "skeleton": estimator.skeleton.to_dict(),
-        "settings": dict(settings),
+        "settings": {
+            "size": estimator.size,
+            "flip": estimator.flip,
+            "scales": list(estimator.scales),
+            **asdict(estimator.options),
+        },
     }
 
 

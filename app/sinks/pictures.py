@@ -21,8 +21,6 @@ from .partial import PartialFile
 class PictureWriter:
     """Writes one annotated picture, in the format that its suffix names."""
 
-    partial = None  # a picture is complete or it is not there
-
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             raise SwahrError(
@@ -31,6 +29,11 @@ class PictureWriter:
         self.path = path
         self.notes: list[str] = []
         self._file = PartialFile(path, overwrite)
+
+    @property
+    def partial(self) -> Path | None:
+        """Where the picture is found if another output failed."""
+        return self._file.partial
 
     def __enter__(self) -> Self:
         self._file.__enter__()
@@ -69,14 +72,12 @@ class FolderWriter:
             there = next((name for name in self._names if (self.path / name).exists()), None)
             if there is not None:
                 raise SwahrError(
-                    f"{self.path / there} exists already; add --overwrite to replace it, or write elsewhere with -o."
+                    f"{self.path / there} exists already; add --overwrite to replace it, or write elsewhere."
                 )
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
-            raise SwahrError(
-                f"The folder {self.path} cannot be created ({error.strerror}); write elsewhere with -o."
-            ) from None
+            raise SwahrError(f"The folder {self.path} cannot be created ({error.strerror}); write elsewhere.") from None
         return self
 
     def write(self, frame: Frame, picture: NDArray[np.uint8], people: People) -> None:

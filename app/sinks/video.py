@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -35,21 +36,30 @@ class VideoWriter:
 
     path: ends in .mp4, .m4v or .mov. video: what to take over from the source.
     audio: the file whose sound is copied; None for silence.
+    preset: x264's name for how much time it may take to make the file small.
 
     The file is written in fragments and made an ordinary MP4 at the end, so that even a process that is
     killed leaves a partial file that plays. Frames of odd width or height are padded by one column or row; a
     frame of another size than the first is stretched to it.
     """
 
-    def __init__(self, path: Path, video: VideoFormat, audio: Path | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        video: VideoFormat,
+        audio: Path | None = None,
+        overwrite: bool = False,
+        preset: str = "veryfast",
+    ) -> None:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise SwahrError(f"{path} does not end like a video that can be written; let it end in .mp4.")
         self.path = path
         self.notes: list[str] = []
-        self._video = video
+        self._video, self._preset = video, preset
         self._audio_path = audio
         self._audio: AudioCopy | None = None
         self._container: av.container.OutputContainer | None = None
+        self._stream: av.VideoStream | None = None
         self._durations: dict[int, int] = {}
         self._file = PartialFile(path, overwrite)
 
@@ -72,6 +82,7 @@ class VideoWriter:
             if self._audio is not None:
                 self._audio.copy_until(frame.time)
         except (av.FFmpegError, OSError) as error:
+            self._stream = None  # whose last packets would crash a container that could not be begun
             raise self._failure(error) from None
 
     def _open(self, width: int, height: int) -> None:
@@ -98,7 +109,7 @@ class VideoWriter:
     def _add_stream(self, width: int, height: int) -> av.VideoStream:
         video = self._video
         # No B-frames: then every frame is stored in the order and at the time at which it is shown.
-        options = {"preset": "veryfast", "crf": "20", "bf": "0"}
+        options = {"preset": self._preset, "crf": "20", "bf": "0"}
         stream = self._container.add_stream("libx264", rate=video.rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
@@ -140,24 +151,28 @@ class VideoWriter:
 
     def _finish(self, whole: bool) -> None:
         """Write what the encoder still holds and the file's index."""
-        if self._container is None:
-            return
-        try:
-            self._mux(self._stream.encode(None))
-            if self._audio is not None and whole:
-                self._audio.copy_until(None)
-                if self._audio.skipped:
-                    self.notes.append(f"{self._audio.skipped} damaged packets of its sound were left out.")
-        finally:
-            if self._audio is not None:
-                self._audio.close()
-            self._container.close()
+        with ExitStack() as closing:
+            closing.callback(self._let_go)
+            for opened in (self._audio, self._container):
+                if opened is not None:
+                    closing.callback(opened.close)
+            if self._stream is not None:
+                self._mux(self._stream.encode(None))
+                if self._audio is not None and whole:
+                    self._copy_rest_of_the_sound()
+
+    def _copy_rest_of_the_sound(self) -> None:
+        self._audio.copy_until(None)
+        if self._audio.skipped:
+            self.notes.append(f"{self._audio.skipped} damaged packets of its sound were left out.")
+
+    def _let_go(self) -> None:
+        """Whoever keeps the writer is not to keep the encoder, which holds hundreds of megabytes at 4K."""
+        self._container = self._stream = self._audio = None
 
     def _failure(self, error: Exception) -> SwahrError:
         reason = getattr(error, "strerror", None) or str(error)
-        return SwahrError(
-            f"{self.path} cannot be written ({reason}); free space on the disk or write elsewhere with -o."
-        )
+        return SwahrError(f"{self.path} cannot be written ({reason}); free space on the disk or write elsewhere.")
 
 
 def _container_options(time_base: Fraction, sample_rates: Iterable[int]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import pytest
 
 from app.cli import main
 from app.options import with_json_path
+from grouping import COCO17, GroupingOptions, People
 
 ROOT = Path(__file__).parents[2]
 ONE_SENTENCE = re.compile(r"\AError: [^\n]+[^.\n]\.\n\Z")
@@ -69,11 +70,13 @@ def test_slow_libraries_are_not_imported_to_start():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_version_and_bare_command(capsys):
+def test_version_and_bare_command(capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("app.viewer.start.view", lambda source=None, *_: opened.append(source) or 0)
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("swahr ")
+    assert capsys.readouterr().out.startswith("swahr ") and opened == []
     assert main([]) == 0
-    assert "Usage: swahr" in capsys.readouterr().out
+    assert opened == [None]
 
 
 def test_models_lists_the_presets(capsys):
@@ -94,6 +97,10 @@ def test_models_lists_the_presets(capsys):
         ["process", "x.mp4", "--size", "big"],
         ["process", "x.mp4", "--size", "3"],
         ["process", "x.mp4", "--threshold", "2"],
+        ["process", "x.mp4", "--threshold", "nan"],
+        ["process", "x.mp4", "--tag-threshold", "0"],
+        ["process", "x.mp4", "--max-people", "0"],
+        ["evaluate", "demo:", "--tag-threshold", "0"],
         ["process", "x.mp4", "--output"],
         ["evaluate", "x.json", "--scales", "one"],
         ["train", "missing.toml"],
@@ -243,6 +250,21 @@ def test_quiet_says_nothing(swahr, tmp_path, capfd):
     assert swahr("process", "in.png", "-q") == 0
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
+
+
+def test_how_to_group_reaches_the_estimator(swahr, tools, monkeypatch):
+    seen = []
+    monkeypatch.setattr("app.training.run_evaluation", lambda estimator, *_: seen.append(estimator.options))
+    monkeypatch.setattr(
+        tools.FakeEstimator, "__call__", lambda self, _: seen.append(self.options) or People.empty(COCO17)
+    )
+    cv2.imwrite("in.png", np.zeros((40, 40, 3), np.uint8))
+    for command in (["process", "in.png"], ["evaluate", "x.json"]):
+        arguments = ["--threshold", "0.3", "--tag-threshold", "0.5", "--max-people", "7"]
+        assert swahr(*command, *arguments) == 0
+        assert seen.pop() == GroupingOptions(max_people=7, detection_threshold=0.3, tag_threshold=0.5)
+        assert swahr(*command, *(["--overwrite"] if command[0] == "process" else [])) == 0
+        assert seen.pop() == GroupingOptions()
 
 
 def test_options_reach_the_estimator(swahr, tools, tmp_path, monkeypatch):

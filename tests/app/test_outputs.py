@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from app.outputs import BESIDE_OUTPUT, plan_sinks
-from app.sinks.json_lines import frame_record, people_records
+from app.sinks.json_lines import JsonLinesWriter, frame_record, people_records
 from app.sinks.partial import PartialFile
+from app.sinks.video import VideoWriter
 from app.sources import Frame, SourceInfo, VideoFormat
 from engine.errors import SwahrError
 from grouping import COCO17, People
@@ -90,6 +91,30 @@ def test_failure_before_the_first_byte_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize("sink", [JsonLinesWriter, VideoWriter])
+def test_a_full_disk_is_one_sentence(tmp_path, sink):
+    suffix = ".jsonl" if sink is JsonLinesWriter else ".mp4"
+    (tmp_path / f"out.partial{suffix}").symlink_to("/dev/full")
+    content = dict if sink is JsonLinesWriter else VIDEO
+    writer = sink(tmp_path / f"out{suffix}", content, overwrite=True)
+    noise = np.random.default_rng(0).integers(0, 255, (60, 120, 160, 3), dtype=np.uint8)
+    with pytest.raises(SwahrError, match=r"out\.\w+ cannot be written \(No space left on device\); free space"), writer:
+        for index, picture in enumerate(noise):
+            writer.write(Frame(picture, index, index, VIDEO.time_base, 1), picture, People.empty(COCO17))
+    assert not writer.path.exists()
+
+
+def test_a_partial_file_that_someone_removed_hides_no_error(tmp_path):
+    for failure, told in ((RuntimeError("the reason"), RuntimeError), (None, SwahrError)):
+        file = PartialFile(tmp_path / "out.txt", overwrite=False)
+        with pytest.raises(told), file:
+            file.writing.unlink()
+            if failure is not None:
+                raise failure
+        assert file.partial is None
+
+
 def test_json_lines_have_a_header_and_every_frame(swahr, tools, tmp_path):
     source = tools.write_video(tmp_path / "in.mp4", tools.VideoSpec(frames=7))
     assert swahr("process", source, "-o", "out.mp4", "--json", "poses.jsonl", "--threshold", "0.3") == 0
@@ -146,6 +171,16 @@ def test_picture_is_annotated(swahr, tools, tmp_path, capsys):
     header, line = map(json.loads, Path("in.swahr.jsonl").read_text().splitlines())
     assert header["time_base"] is None
     assert line["time"] is None
+
+
+def test_a_picture_that_is_complete_when_the_poses_fail_is_named(swahr, monkeypatch, capsys):
+    def failing(self, frame, picture, people):
+        raise SwahrError("The disk is full.")
+
+    monkeypatch.setattr(JsonLinesWriter, "write", failing)
+    cv2.imwrite("in.png", np.full((120, 160, 3), 90, np.uint8))
+    assert swahr("process", "in.png", "--json") == 2
+    assert "The disk is full. What was written so far is in in.swahr.partial.png." in capsys.readouterr().err
 
 
 def test_folder_becomes_a_folder(swahr, tmp_path, capsys):

@@ -15,14 +15,7 @@ from app.recorded import run_recorded
 TIMEOUT = 10  # seconds after which a test that should end has hung
 
 
-@pytest.fixture(autouse=True)
-def no_threads_left():
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 2
-    while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not left
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def in_time(function, *arguments, **settings):
@@ -165,6 +158,21 @@ def test_ctrl_c_writes_what_is_inferred_and_stops():
         run_recorded(iter(range(100_000)), infer, written.append)
     assert written == inferred
     assert written == list(range(31))
+
+
+def test_another_thread_can_stop_it_as_ctrl_c_does():
+    inferred, written, stopped = [], [], threading.Event()
+
+    def infer(item):
+        if item == 30:
+            stopped.set()
+            time.sleep(0.5)
+        inferred.append(item)
+        return item
+
+    error = in_time(run_recorded, iter(range(100_000)), infer, written.append, stopped=stopped)
+    assert isinstance(error, KeyboardInterrupt)
+    assert written == inferred == list(range(31))
 
 
 def test_channel_wakes_a_waiting_sender_when_cancelled():
