@@ -5,6 +5,8 @@ from .group import compiled_folder, group, group_outputs, start_warm_up, warm_up
 from .options import GroupingOptions
 from .people import People
 from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
+from .smoothing import Smoother, SmoothingOptions
+from .tracking import Tracker, TrackingOptions
 
 __all__ = [
     "COCO17",
@@ -13,6 +15,10 @@ __all__ = [
     "GroupingOptions",
     "People",
     "Skeleton",
+    "Smoother",
+    "SmoothingOptions",
+    "Tracker",
+    "TrackingOptions",
     "compiled_folder",
     "group",
     "group_outputs",

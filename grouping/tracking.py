@@ -1,0 +1,150 @@
+"""Who is who from frame to frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+from numbers import Real
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .association import Bodies, associate
+from .people import People
+from .skeleton import Skeleton
+
+COASTING = 1.0  # seconds: how long people are expected to keep their velocity
+VELOCITY_SECONDS = 0.25  # over which velocities are averaged
+PRESENCE_SECONDS = 0.6  # over which scores are averaged
+STILLNESS = 4  # keypoints' worth of expectation against those that say the body moved otherwise
+
+
+@dataclass(frozen=True)
+class TrackingOptions:
+    """How people are told apart over time.
+
+    memory: seconds for which somebody out of sight is remembered; above 0.
+
+    Raises ValueError for a value out of range, TypeError for one of the wrong type.
+    """
+
+    memory: float = 3.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.memory, bool) or not isinstance(self.memory, Real):
+            raise TypeError(f"memory is {self.memory!r}; it must be a number")
+        if not 0 < self.memory < inf:
+            raise ValueError(f"memory is {self.memory}; it must be positive and finite")
+
+
+_DEFAULTS = TrackingOptions()
+
+
+class Tracker:
+    """Gives people ids, the same to the same person from frame to frame, at whatever rate the frames come.
+
+    Each person remembered moves on in a straight line; those seen are matched with where they are then expected
+    (``associate``). Whoever matches nobody is new and gets the next id at once.
+    """
+
+    def __init__(self, options: TrackingOptions = _DEFAULTS) -> None:
+        self.options = options
+        self._last_id = 0
+        self._skeleton: Skeleton | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everybody; ids go on counting."""
+        self._seconds = -inf
+        self._tracks = _no_tracks(0 if self._skeleton is None else self._skeleton.num_keypoints)
+
+    def update(self, people: People, seconds: float) -> People:
+        """The same people in the same order, with ids: int64, from 1 on, never given to another.
+
+        seconds: the frame's time. Everybody is forgotten if it is earlier than the frame before, or later by more than
+        the options' memory, or if the skeleton is another. Raises ValueError if it is not finite.
+        """
+        if not isfinite(seconds):
+            raise ValueError(f"a frame has the time {seconds}; it must be a finite number of seconds")
+        if people.skeleton != self._skeleton or not 0 <= seconds - self._seconds <= self.options.memory:
+            self._skeleton = people.skeleton
+            self.reset()
+        self._seconds = seconds
+        self._tracks = self._tracks[self._unseen_for() <= self.options.memory]
+        expected, seen = self._expected(), _seen(people)
+        partners = associate(expected, seen, people.skeleton.oks_sigmas)
+        is_new = partners < 0
+        ids = np.empty(len(people), np.int64)
+        ids[~is_new] = self._tracks["id"][partners[~is_new]]
+        ids[is_new] = self._last_id + 1 + np.arange(is_new.sum())
+        self._last_id += int(is_new.sum())
+        self._follow(partners[~is_new], expected, seen, ~is_new)
+        self._begin(ids, seen, is_new & seen.known.any(axis=1))
+        return replace(people, ids=ids)
+
+    def _unseen_for(self) -> NDArray[np.float64]:
+        """Seconds since each person remembered was seen, [N]."""
+        return self._seconds - self._tracks["seen_at"].max(axis=1)
+
+    def _expected(self) -> Bodies:
+        """Where the people remembered ought to be now."""
+        tracks, passed = self._tracks, self._unseen_for()
+        shifts = tracks["velocity"] * (COASTING * (1 - np.exp(-passed / COASTING)))[:, None]
+        return Bodies(
+            positions=tracks["positions"] + shifts[:, None],
+            ages=self._seconds - tracks["seen_at"],
+            presence=tracks["presence"] * np.exp(-passed / PRESENCE_SECONDS),
+        )
+
+    def _follow(self, tracked: NDArray[np.int64], expected: Bodies, seen: Bodies, known: NDArray[np.bool_]) -> None:
+        """Move the people of rows ``tracked`` to where they, the people ``known`` of those seen, are.
+
+        What is hidden moves along with the rest of the body.
+        """
+        before, passed = self._tracks[tracked], self._unseen_for()[tracked]
+        positions, visible = seen.positions[known], seen.known[known]
+        ahead = expected.positions[tracked]
+        common = visible & (before["seen_at"] == before["seen_at"].max(axis=1, keepdims=True))
+        missed = np.where(common[:, :, None], positions - ahead, 0).sum(axis=1)
+        missed /= (common.sum(axis=1) + STILLNESS)[:, None]
+
+        after = before.copy()
+        after["positions"] = np.where(visible[:, :, None], positions, ahead + missed[:, None])
+        after["seen_at"] = np.where(visible, self._seconds, before["seen_at"])
+        moves = (passed > 0)[:, None]
+        velocity = (ahead[:, 0] - before["positions"][:, 0] + missed) / np.where(moves, passed[:, None], 1)
+        share = 1 - np.exp(-passed / VELOCITY_SECONDS)
+        after["velocity"] += np.where(moves, share[:, None] * (velocity - before["velocity"]), 0)
+        share = 1 - np.exp(-passed / PRESENCE_SECONDS)
+        after["presence"] = expected.presence[tracked] + share * seen.presence[known]
+        self._tracks[tracked] = after
+
+    def _begin(self, ids: NDArray[np.int64], seen: Bodies, new: NDArray[np.bool_]) -> None:
+        """Remember the people ``new`` of those seen."""
+        tracks = np.zeros(new.sum(), self._tracks.dtype)
+        tracks["id"] = ids[new]
+        tracks["positions"] = seen.positions[new]
+        tracks["seen_at"] = np.where(seen.known[new], self._seconds, -inf)
+        tracks["presence"] = seen.presence[new]
+        self._tracks = np.concatenate((self._tracks, tracks))
+
+
+def _no_tracks(keypoints: int) -> NDArray[np.void]:
+    """Nobody remembered: a structured array [0].
+
+    positions: pixels, when last seen or carried along. seen_at: seconds, -inf for never. velocity: pixels a second.
+    presence: the mean score of late, which falls while nobody is seen.
+    """
+    fields = [
+        ("id", np.int64),
+        ("positions", np.float64, (keypoints, 2)),
+        ("seen_at", np.float64, (keypoints,)),
+        ("velocity", np.float64, (2,)),
+        ("presence", np.float64),
+    ]
+    return np.zeros(0, fields)
+
+
+def _seen(people: People) -> Bodies:
+    ages = np.where(people.credible, 0, np.inf)
+    return Bodies(people.keypoints[:, :, :2].astype(np.float64), ages, people.scores.astype(np.float64).clip(0, 1))
