@@ -31,6 +31,12 @@ def choose_device(device: str) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if device == "cuda" else chosen
 
 
+def devices_at_hand() -> list[str]:
+    """The names that `choose_device` takes on this computer, "auto" first."""
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return ["auto", "cpu", *cuda, *(["mps"] if torch.backends.mps.is_available() else [])]
+
+
 def device_name(device: torch.device) -> str:
     """What the device is called by its maker."""
     if device.type == "cuda":

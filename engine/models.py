@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.errors import SwahrError
-from engine.network import PRESETS
 
 SUFFIX = ".safetensors"
 
@@ -27,6 +26,8 @@ def find_model(name: str) -> Path:
     models = bundled_models()
     if name in models:
         return models[name]
+    from engine.network import PRESETS  # and with it torch, which whoever lists models need not wait for
+
     at_hand = f"there are {', '.join(models)}" if models else "none is installed"
     if name in PRESETS:
         raise SwahrError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,16 @@ from PyQt6.QtGui import (
 )
 from PyQt6.QtWidgets import QWidget
 
+from app.map_overlay import MapLayer, MapStyle
 from app.overlay import person_hues
+from app.viewer.legend import draw_legend
 from app.viewer.painting import FAINT_OPACITY, draw_box, draw_label, draw_mark, draw_rings, draw_skeleton, hover_text
+from app.viewer.viewport import Viewport
 from grouping import People
 
-MAX_ZOOM = 16.0
 HOVER_DISTANCE = 24.0  # of the cursor to a keypoint, in device-independent pixels
+ZOOM_STEP = 1.25  # a notch of the wheel
 
-_ZOOM_STEP = 1.25  # a notch of the wheel
 _NOTCH = 120  # Qt counts eighths of a degree, and a notch has 15 degrees
 _DRAG_BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton)
 
@@ -79,9 +82,11 @@ class Canvas(QWidget):
     show_skeletons, show_boxes, show_rings: what is drawn of people; a ring's radius is its keypoint's sigma, and
     without sigmas there are none. People of whom nothing is drawn are not found by the cursor.
     hovered: the index of the person under the cursor, -1 for none; emitted when it changes.
+    painted: after each painting, with the seconds that it took.
     """
 
     hovered = pyqtSignal(int)
+    painted = pyqtSignal(float)
 
     show_skeletons = _Redrawn(True)
     show_boxes = _Redrawn(False)
@@ -91,110 +96,81 @@ class Canvas(QWidget):
         super().__init__(parent)
         self._picture: _Pixels | None = None
         self._people: People | None = None
-        self._overlay: _Pixels | None = None
-        self._overlay_opacity = 0.5
+        self._legend: tuple[MapLayer, MapStyle] | None = None
         self._message = ""
-        self._size = (1, 1)  # width, height of the last picture
-        self._zoom = 1.0
-        self._centre = (0.5, 0.5)  # the place at the widget's centre, in parts of the picture's width and height
+        self._last_viewport = Viewport()
         self._cursor: QPointF | None = None
         self._grabbed: QPointF | None = None  # while dragging: the place of the picture that follows the cursor
         self._hover: tuple[int, int] | None = None  # person, keypoint
+        self._followed: int | None = None  # the id of the person whom the cursor is thought to be at
         self._last_emitted = -1
         self.setMouseTracking(True)
+        self.setAccessibleName("The picture with its people")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     # What is shown
 
-    def show_picture(self, image: NDArray[np.uint8] | None, people: People | None = None) -> None:
+    def show_picture(
+        self,
+        image: NDArray[np.uint8],
+        people: People | None = None,
+        legend: tuple[MapLayer, MapStyle] | None = None,
+    ) -> None:
         """Show a frame and its people.
 
-        image: RGB uint8 [H, W, 3], kept by reference if contiguous, so it must not change while it is shown; None
-        shows nothing. people: in pixels of the image. Raises ValueError for another kind of array.
+        image: RGB uint8 [H, W, 3], kept by reference if contiguous, so it must not change while it is shown. people:
+        in pixels of the image. legend: of the map that the image lies under. Raises ValueError for another kind of
+        array.
         """
-        if image is None:
-            self.clear()
-            return
         self._picture = _Pixels.of(image)
         self._people = people
-        size = (image.shape[1], image.shape[0])
-        if size != self._size:
-            self._size = size
-            self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self._legend = legend
+        self._viewport.show(image.shape[1], image.shape[0])
         self._redraw()
 
     def clear(self, message: str = "") -> None:
         """Show a text instead of a picture."""
-        self._picture = self._people = None
+        self._picture = self._people = self._legend = None
         self._message = message
         self._redraw()
-
-    @property
-    def overlay(self) -> NDArray[np.uint8] | None:
-        """Drawn over the whole extent of every picture until it is set to None: RGB uint8 [h, w, 3] of any size."""
-        return None if self._overlay is None else self._overlay.array
-
-    @overlay.setter
-    def overlay(self, value: NDArray[np.uint8] | None) -> None:
-        self._overlay = None if value is None else _Pixels.of(value)
-        self.update()
-
-    @property
-    def overlay_opacity(self) -> float:
-        """0 (the overlay is invisible) to 1 (it hides the picture); values beyond are clipped."""
-        return self._overlay_opacity
-
-    @overlay_opacity.setter
-    def overlay_opacity(self, value: float) -> None:
-        self._overlay_opacity = min(1.0, max(0.0, float(value)))
-        self.update()
 
     # Where it is shown
 
     @property
+    def _viewport(self) -> Viewport:
+        self._last_viewport.widget = (self.width(), self.height())  # a hidden widget is not told that it was resized
+        return self._last_viewport
+
+    @property
     def zoom(self) -> float:
         """1 (fitted) to 16."""
-        return self._zoom
+        return self._viewport.zoom
 
     def fit(self) -> None:
         """Fit the picture to the widget again."""
-        self._zoom, self._centre = 1.0, (0.5, 0.5)
+        self._viewport.fit()
+        self._redraw()
+
+    def zoom_by(self, factor: float) -> None:
+        """Enlarge around the widget's middle."""
+        self._viewport.zoom_by(factor, QPointF(self.width() / 2, self.height() / 2))
+        self._redraw()
+
+    def point_at_next(self) -> None:
+        """Point at the next person, as the mouse would, and follow that person."""
+        if self._people is None or self._people.is_empty:
+            return
+        ids = self._ids().tolist()
+        place = ids.index(self._followed) + 1 if self._followed in ids else 0
+        self._followed = ids[place % len(ids)]
         self._redraw()
 
     def image_to_widget(self) -> QTransform:
-        """From pixels of the picture, its top left corner at (0, 0), to the widget's device-independent pixels.
-
-        Always invertible.
-        """
-        scale = self._fitted_scale() * self._zoom
-        left = self.width() / 2 - self._centre[0] * self._size[0] * scale
-        top = self.height() / 2 - self._centre[1] * self._size[1] * scale
-        return QTransform(scale, 0, 0, scale, left, top)
-
-    def widget_to_image(self, position: QPointF) -> QPointF:
-        """The place of the picture, in its pixels, that is shown at a position of the widget."""
-        inverse, _ = self.image_to_widget().inverted()
-        return inverse.map(position)
+        """From pixels of the picture, its top left corner at (0, 0), to the widget's device-independent pixels."""
+        return self._viewport.transform
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(960, 540)
-
-    def _fitted_scale(self) -> float:
-        return min(max(1, self.width()) / self._size[0], max(1, self.height()) / self._size[1])
-
-    def _place(self, image_point: QPointF, position: QPointF) -> None:
-        """Move the picture so that one of its points comes to a position of the widget, as near as the edges allow.
-
-        The enlarged picture always covers the place that it has when it is fitted.
-        """
-        scale = self._fitted_scale() * self._zoom
-        x = image_point.x() - (position.x() - self.width() / 2) / scale
-        y = image_point.y() - (position.y() - self.height() / 2) / scale
-        margin = 0.5 / self._zoom
-        self._centre = (
-            min(1 - margin, max(margin, x / self._size[0])),
-            min(1 - margin, max(margin, y / self._size[1])),
-        )
 
     # What the mouse does
 
@@ -202,10 +178,7 @@ class Canvas(QWidget):
         if self._picture is None or event.angleDelta().y() == 0:
             event.ignore()
             return
-        anchor = self.widget_to_image(event.position())
-        wanted = self._zoom * _ZOOM_STEP ** (event.angleDelta().y() / _NOTCH)
-        self._zoom = min(MAX_ZOOM, max(1.0, wanted))
-        self._place(anchor, event.position())
+        self._viewport.zoom_by(ZOOM_STEP ** (event.angleDelta().y() / _NOTCH), event.position())
         self._cursor = event.position()
         self._redraw()
 
@@ -213,14 +186,14 @@ class Canvas(QWidget):
         if self._picture is None or event.button() not in _DRAG_BUTTONS:
             event.ignore()
             return
-        self._grabbed = self.widget_to_image(event.position())
-        if self._zoom > 1:
+        self._grabbed = self._viewport.to_picture(event.position())
+        if self.zoom > 1:
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._cursor = event.position()
-        if self._grabbed is not None and self._zoom > 1:
-            self._place(self._grabbed, event.position())
+        self._cursor, self._followed = event.position(), None
+        if self._grabbed is not None and self.zoom > 1:
+            self._viewport.place(self._grabbed, event.position())
             self._redraw()
         else:
             self._update_hover()
@@ -241,7 +214,7 @@ class Canvas(QWidget):
         self._update_hover()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        self._cursor = None
+        self._cursor = self._followed = None
         self._update_hover()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
@@ -253,6 +226,7 @@ class Canvas(QWidget):
         self.update()
 
     def _update_hover(self) -> None:
+        self._follow()
         self._hover = self._under_cursor()
         if self._hover is not None or self._last_emitted != -1:
             self.update()  # the label moves with the cursor
@@ -260,6 +234,16 @@ class Canvas(QWidget):
         if person != self._last_emitted:
             self._last_emitted = person
             self.hovered.emit(person)
+
+    def _follow(self) -> None:
+        if self._followed is None or self._people is None or self._followed not in self._ids():
+            return
+        person = int(np.flatnonzero(self._ids() == self._followed)[0])
+        surest = int(self._people.keypoints[person, :, 2].argmax())
+        self._cursor = QPointF(*self._keypoints_in_widget(self._people)[person, surest])
+
+    def _ids(self) -> NDArray[np.int64]:
+        return np.arange(len(self._people)) if self._people.ids is None else self._people.ids
 
     def _under_cursor(self) -> tuple[int, int] | None:
         """The person and the keypoint nearest to the cursor, None if the cursor is far from all."""
@@ -279,23 +263,27 @@ class Canvas(QWidget):
     # How it is drawn
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        start = time.perf_counter()
         painter = QPainter(self)
         painter.fillRect(event.rect(), _BACKGROUND)
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
         if self._picture is None:
-            painter.setPen(_MESSAGE)
-            margin = min(24, self.width() // 8)
-            around = QRectF(self.rect()).adjusted(margin, margin, -margin, -margin)
-            painter.drawText(around, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
+            self._paint_message(painter)
             return
-        extent = self.image_to_widget().mapRect(QRectF(0, 0, *self._size))
+        extent = self.image_to_widget().mapRect(QRectF(0, 0, *self._viewport.picture))
         painter.drawImage(extent, self._picture.image)
-        if self._overlay is not None and self._overlay_opacity > 0:
-            painter.setOpacity(self._overlay_opacity)
-            painter.drawImage(extent, self._overlay.image)
-            painter.setOpacity(1)
         if self._people is not None and not self._people.is_empty:
             self._paint_people(painter, self._people)
+        if self._legend is not None:
+            draw_legend(painter, *self._legend, extent.intersected(QRectF(self.rect())))
+        painter.end()
+        self.painted.emit(time.perf_counter() - start)
+
+    def _paint_message(self, painter: QPainter) -> None:
+        painter.setPen(_MESSAGE)
+        margin = min(24, self.width() // 8)
+        around = QRectF(self.rect()).adjusted(margin, margin, -margin, -margin)
+        painter.drawText(around, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
 
     def _paint_people(self, painter: QPainter, people: People) -> None:
         points = self._keypoints_in_widget(people)
@@ -322,5 +310,5 @@ class Canvas(QWidget):
     def _line_width(self, person: People) -> float:
         """Device-independent pixels of a limb: by the widget's size, thinner on people who are small when fitted."""
         _, top, _, bottom = person.boxes[0]
-        on_screen = float(bottom - top) * self._fitted_scale()
+        on_screen = float(bottom - top) * self._viewport.fitted_scale
         return max(1.5, min(self.width() / 260, self.height() / 180, on_screen / 40, 6.0))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.engine_settings import EngineSettings
+from app.engine_settings import EngineSettings, GroupingChoice
+from app.map_overlay import MapLayer, MapStyle, blend, layer_of
 
 if TYPE_CHECKING:
     from app.sources import Frame
@@ -24,127 +27,227 @@ Overlay = Literal["", "scale", "heatmap", "tags"]
 class ViewSettings:
     """What counts from the next frame on.
 
-    threshold: a keypoint's least heatmap value; None: the model's own. sigmas: whether people come with sigmas.
-    overlay: what the picture is shown under: "" for nothing, "scale" for the predicted 1/s, "heatmap" or "tags".
+    grouping: how maps become people. sigmas: whether people come with sigmas. overlay: what the picture is shown under:
+    "" for nothing, "scale" for the predicted 1/s, "heatmap" or "tags". keypoint: whose map; None: all keypoints'.
     """
 
-    threshold: float | None = None
+    grouping: GroupingChoice = field(default_factory=GroupingChoice)
     sigmas: bool = False
     overlay: Overlay = ""
+    keypoint: int | None = None
+    style: MapStyle = field(default_factory=MapStyle)
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """What the window shows of a frame.
 
-    picture: RGB uint8 [H, W, 3], the frame or what was laid over it. engine: what runs, in words. seconds: stage -> how
-    long it took. note: a sentence on what could not be done, or "".
+    picture: RGB uint8 [H, W, 3], the frame's or, with a layer, that under the map, without a legend. estimator: what
+    found the people. seconds: stage -> how long it took. note: a sentence on what could not be done, or "".
     """
 
-    picture: NDArray[np.uint8]
+    frame: Frame
     people: People
-    engine: str
+    picture: NDArray[np.uint8]
+    settings: ViewSettings
+    estimator: Any
     seconds: dict[str, float]
+    layer: MapLayer | None = None
     note: str = ""
+
+    @property
+    def legend(self) -> tuple[MapLayer, MapStyle] | None:
+        """Of the map, if there is one."""
+        return None if self.layer is None else (self.layer, self.settings.style)
+
+    @property
+    def engine(self) -> str:
+        """What runs, in words."""
+        return f"{self.estimator.backend} on {self.estimator.device} in {self.estimator.precision}"
 
 
 class ViewEngine:
-    """Called with frames by one thread; its settings may be replaced by another at any time.
+    """Called with frames by one thread; `engine` and `view` may be replaced by another at any time.
 
-    What takes long, other engine settings and the first use of the scale branch, is made ready on a thread of its own,
-    while what there is goes on. load: makes an estimator.
+    What takes long, an engine and the first use of the scale branch, is made ready on a thread of its own; while it
+    is, what there is goes on. An engine that cannot be loaded is told to `on_failure`, and `engine` is again what runs.
+    on_change: called when something is ready, or has begun; on the thread that it happened on, as is on_failure.
+    load: makes an estimator. doing: what is being made ready, in words, or "".
     """
 
     def __init__(
-        self, engine: EngineSettings, view: ViewSettings, load: Callable[[EngineSettings], Any] = EngineSettings.load
+        self,
+        engine: EngineSettings,
+        view: ViewSettings,
+        load: Callable[[EngineSettings], Any] = EngineSettings.load,
+        on_change: Callable[[], None] = lambda: None,
+        on_failure: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.engine, self.view = engine, view
+        self.on_change, self.on_failure = on_change, on_failure
         self._load = load
         self._estimator: Any = None
-        self._own_threshold = 0.0
         self._loaded: EngineSettings | None = None
-        self._next: tuple[EngineSettings, Any] | None = None
-        self._failed: dict[EngineSettings, str] = {}
-        self._loading: threading.Thread | None = None
-        self._branch_ready: set[tuple[EngineSettings, int, int]] = set()
+        self._loading: _Loading | None = None
+        self._branch_ready: set[tuple[int, int]] = set()  # frames' sizes, for this estimator
         self._preparing: threading.Thread | None = None
+        self._answer: tuple[tuple[Any, ...], People, Any] | None = None
+        self._tracker: Any = None
+        self._tracked_until = Fraction(0)
+        self._compiling = ""
+
+    @property
+    def loaded(self) -> EngineSettings | None:
+        """What runs; None before the first is loaded."""
+        return self._loaded
+
+    @property
+    def doing(self) -> str:
+        loading, preparing = self._loading, self._preparing
+        if loading is not None and not loading.done:
+            return f"Loading {loading.settings.model} …"
+        if preparing is not None and preparing.is_alive():
+            return "Making the scale branch ready …"
+        return self._compiling
+
+    def begin(self) -> None:
+        """Load what is wanted before the first frame comes."""
+        if self._estimator is None and self._loading is None:
+            self._loading = _Loading(self._load, self.engine, None, self._loading_ended)
+
+    def cancel(self) -> None:
+        """Stay with what runs; what is being loaded is thrown away when it is there."""
+        if self._loaded is not None:
+            self.engine = self._loaded
+        self.on_change()
 
     def __call__(self, frame: Frame) -> View:
-        """Raises SwahrError where the first engine cannot be loaded; a later one that cannot leaves a note."""
+        """Raises SwahrError where the first engine cannot be loaded."""
         self._take_up(frame)
         estimator, view = self._estimator, self.view
-        threshold = self._own_threshold if view.threshold is None else view.threshold
-        if estimator.options.detection_threshold != threshold:
-            estimator.options = replace(estimator.options, detection_threshold=threshold)
-        branch = (view.sigmas or view.overlay) and self._scale_branch_ready(frame)
+        view.grouping.apply(estimator)
+        branch = bool(view.sigmas or view.overlay) and self._scale_branch_ready(frame)
         estimator.sigmas = view.sigmas and branch
-        picture, note = frame.image, self._failed.get(self.engine, "")
-        if view.overlay and branch:
-            people, maps = estimator.detailed(frame.image)
-            if view.overlay == "scale" and maps.alphas is None:
-                note = f"The model {estimator.model} has no scale branch to show."
-            else:
-                picture = _under_map(frame.image, maps, view.overlay)
-        else:
-            people = estimator(frame.image)
-        engine = f"{estimator.backend} on {estimator.device} in {estimator.precision}"
-        return View(picture, people, engine, estimator.stage_seconds, note or " ".join(estimator.messages[-1:]))
+        people, maps = self._found(estimator, frame, bool(view.overlay) and branch)
+        seconds, began = dict(estimator.stage_seconds), time.perf_counter()
+        picture, layer, note = frame.image, None, " ".join(estimator.messages[-1:])
+        if maps is not None and view.overlay == "scale" and maps.alphas is None:
+            note = f"The model {estimator.model} has no scale branch to show."
+        elif maps is not None and view.overlay:
+            keypoint = view.keypoint if (view.keypoint or 0) < estimator.skeleton.num_keypoints else None
+            layer = layer_of(view.overlay, maps, frame.image.shape[1::-1], keypoint)
+            picture = blend(frame.image, layer, view.style)
+            seconds["map"] = time.perf_counter() - began
+        return View(frame, people, picture, view, estimator, seconds, layer, note)
+
+    def _found(self, estimator: Any, frame: Frame, with_maps: bool) -> tuple[People, Any]:
+        """The people, and the maps if they are wanted; what was found in the same frame is not looked for again."""
+        asked = frame, estimator, estimator.options, estimator.sigmas, with_maps
+        if self._answer is None or self._answer[0] != asked:
+            people, maps = estimator.detailed(frame.image) if with_maps else (estimator(frame.image), None)
+            self._answer = asked, self._tracked(frame, people), maps
+        return self._answer[1:]
+
+    def _tracked(self, frame: Frame, people: People) -> People:
+        if frame.time is None:
+            return people
+        if self._tracker is None or frame.time < self._tracked_until:
+            from grouping.tracking import Tracker
+
+            self._tracker = Tracker()  # a video that begins again has the same numbers again
+        self._tracked_until = frame.time
+        return self._tracker.update(people, float(frame.time))
+
+    def forget(self) -> None:
+        """Another source follows."""
+        self._tracker = self._answer = None
+
+    # -- loading beside ------------------------------------------------------------------------------------------
 
     def _take_up(self, frame: Frame) -> None:
         """Begin to load what is wanted, and change to it when it is ready."""
-        wanted = self.engine
         if self._estimator is None:
-            self._use(wanted, self._load(wanted))
-            return
-        if self._next is not None:
-            if self._next[0] == wanted:
-                self._use(*self._next)
-            self._next = None
-        loading = self._loading is not None and self._loading.is_alive()
-        if wanted != self._loaded and wanted not in self._failed and not loading:
-            height, width = frame.image.shape[:2]
-            self._loading = threading.Thread(
-                target=self._load_beside, args=(wanted, width, height), name="load engine", daemon=True
-            )
-            self._loading.start()
+            self.begin()
+            self._loading.thread.join()
+            if self._loading.error is not None:
+                error, self._loading = self._loading.error, None
+                raise error
+        if self._loading is not None and self._loading.done:
+            ready, self._loading = self._loading, None
+            if ready.estimator is not None and (self._estimator is None or ready.settings == self.engine):
+                first = self._estimator is None
+                self._estimator, self._loaded = ready.estimator, ready.settings
+                self._branch_ready = set()
+                if first:
+                    self._compile_for(*frame.image.shape[1::-1])
+        if self.engine != self._loaded and self._loading is None:
+            size = frame.image.shape[1::-1]
+            self._loading = _Loading(self._load, self.engine, size, self._loading_ended)
+            self.on_change()
+
+    def _compile_for(self, width: int, height: int) -> None:
+        """Before the very first picture, for which there is nothing else that could go on."""
+        self._compiling = f"Compiling for {width} × {height} pixels …"
+        self.on_change()
+        try:
+            self._estimator.prepare(width, height)
+        finally:
+            self._compiling = ""
+            self.on_change()
+
+    def _loading_ended(self, loading: _Loading) -> None:
+        if loading.error is not None and self._loaded is not None:
+            if self.engine == loading.settings:
+                self.engine = self._loaded
+            self.on_failure(str(loading.error))
+        self.on_change()
 
     def _scale_branch_ready(self, frame: Frame) -> bool:
         """Whether the network is there with its scale branch; if not, begin to make it ready."""
-        height, width = frame.image.shape[:2]
-        key = self._loaded, width, height
-        if key in self._branch_ready:
+        size = frame.image.shape[1::-1]
+        if size in self._branch_ready:
             return True
         if self._preparing is None or not self._preparing.is_alive():
+            arguments = self._estimator, size, self._branch_ready
             self._preparing = threading.Thread(
-                target=self._prepare_beside, args=(key, self._estimator), name="prepare scale branch", daemon=True
+                target=self._prepare_beside, args=arguments, name="prepare scale branch", daemon=True
             )
             self._preparing.start()
+            self.on_change()
         return False
 
-    def _prepare_beside(self, key: tuple[EngineSettings, int, int], estimator: Any) -> None:
+    def _prepare_beside(self, estimator: Any, size: tuple[int, int], ready: set[tuple[int, int]]) -> None:
         with contextlib.suppress(Exception):  # the next frame meets the same error, and tells it
-            estimator.prepare(*key[1:], sigmas=True)
-        self._branch_ready.add(key)
+            estimator.prepare(*size, sigmas=True)
+        ready.add(size)
+        self._preparing = None
+        self.on_change()
 
-    def _load_beside(self, wanted: EngineSettings, width: int, height: int) -> None:
+
+class _Loading:
+    """An estimator that is being made on a thread of its own, and made ready for frames of a size."""
+
+    def __init__(
+        self,
+        load: Callable[[EngineSettings], Any],
+        settings: EngineSettings,
+        size: tuple[int, int] | None,
+        on_end: Callable[[_Loading], None],
+    ) -> None:
+        self.settings, self.done = settings, False
+        self.estimator: Any = None
+        self.error: Exception | None = None
+        self._load, self._size, self._on_end = load, size, on_end
+        self.thread = threading.Thread(target=self._run, name="load engine", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
         try:
-            estimator = self._load(wanted)
-            estimator.prepare(width, height)
-            self._next = wanted, estimator
-        except Exception as error:  # told as a note; the old engine goes on
-            self._failed[wanted] = str(error)
-
-    def _use(self, settings: EngineSettings, estimator: Any) -> None:
-        self._estimator, self._loaded = estimator, settings
-        self._own_threshold = estimator.options.detection_threshold
-
-
-def _under_map(image: NDArray[np.uint8], maps: Any, overlay: Overlay) -> NDArray[np.uint8]:
-    from app import map_overlay
-
-    where = maps.to_source, image.shape[1::-1]
-    if overlay == "scale":
-        return map_overlay.blend_scale_map(image, map_overlay.inverse_scales(maps.alphas, *where))
-    if overlay == "heatmap":
-        return map_overlay.blend_map(image, map_overlay.highest_heat(maps.heatmaps, *where), "heat", (0.0, 1.0))
-    return map_overlay.blend_map(image, map_overlay.tags_of_the_likeliest(maps.heatmaps, maps.tags, *where), "tag")
+            estimator = self._load(self.settings)
+            if self._size is not None:
+                estimator.prepare(*self._size)
+            self.estimator = estimator
+        except Exception as error:  # raised, or told, by whoever waits
+            self.error = error
+        self.done = True
+        self._on_end(self)

@@ -6,16 +6,25 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 
-from app.engine_settings import EngineSettings
+from app.engine_settings import EngineSettings, GroupingChoice
 from engine.errors import SwahrError
 
 _TICK_MILLISECONDS = 200  # how soon Ctrl-C in the terminal is noticed
 _OF_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")  # its own Qt's, which ours must not take for its own
 
 
-def view(source: str | None, engine: EngineSettings) -> int:
-    """Show the window until it is closed; the exit code. Raises SwahrError where there is no display."""
+def view(
+    source: str | None = None,
+    engine: EngineSettings = EngineSettings(),
+    grouping: GroupingChoice = GroupingChoice(),
+) -> int:
+    """Show the window until it is closed; the exit code. Raises SwahrError where there is no display.
+
+    engine, grouping: where something other than the defaults is asked for, it takes the place of what the window
+    remembers.
+    """
     _check_display()
     import cv2  # noqa: F401  (sets the variables that are removed next)
 
@@ -24,18 +33,25 @@ def view(source: str | None, engine: EngineSettings) -> int:
     from PyQt6.QtCore import QTimer
     from PyQt6.QtWidgets import QApplication
 
+    from app.viewer.preferences import load_preferences
+    from app.viewer.theme import apply_theme
     from app.viewer.window import Window
 
     application = QApplication(sys.argv[:1])
     application.setApplicationName("SWAHR Live")
     application.setOrganizationName("swahr-live")
-    window = Window(source, engine)
+    preferences = load_preferences()
+    if engine != EngineSettings():
+        preferences = replace(preferences, engine=engine)
+    if grouping != GroupingChoice():
+        preferences = replace(preferences, grouping=grouping)
+    apply_theme(application, preferences.theme)
+    window = Window(source, preferences)
     sys.excepthook = lambda kind, error, traceback: window.tell_error(error)  # without a hook Qt ends the program
+    threading.excepthook = lambda arguments: window.failed_elsewhere.emit(arguments.exc_value)
     window.show()
     signal.signal(signal.SIGINT, lambda *_: window.close())
-    tick = QTimer(
-        interval=_TICK_MILLISECONDS
-    )  # Python looks for signals when it runs, which Qt's loop alone never lets it
+    tick = QTimer(interval=_TICK_MILLISECONDS)  # Python sees signals when it runs, which Qt's own loop never lets it
     tick.timeout.connect(lambda: None)
     tick.start()
     code = application.exec()

@@ -2,300 +2,378 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from PyQt6.QtCore import QObject, QSettings, Qt, QTimer, pyqtSignal
-from PyQt6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
-from PyQt6.QtWidgets import (
-    QFileDialog,
-    QInputDialog,
-    QLabel,
-    QMainWindow,
-    QMessageBox,
-    QSlider,
-    QToolBar,
-    QVBoxLayout,
-    QWidget,
-)
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PyQt6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from app.engine_settings import EngineSettings
-from app.live import LivePipeline
-from app.playback import Playback
-from app.sources.live_names import is_live, shown_name
-from app.viewer.banner import Banner
-from app.viewer.canvas import Canvas
-from app.viewer.engine import Overlay, View, ViewEngine, ViewSettings
-from app.viewer.figures import status_line
-from engine.errors import SwahrError
+from app.engine_settings import EngineSettings, GroupingChoice
+from app.live import Shot
+from app.map_overlay import MapStyle
+from app.overlay import OverlayStyle
+from app.sources import Frame
+from app.sources.live_names import is_live
+from app.viewer.actions import OVERLAYS
+from app.viewer.canvas import ZOOM_STEP, Canvas
+from app.viewer.dialogs import KeySheet
+from app.viewer.engine import Overlay, View, ViewSettings
+from app.viewer.export import ExportDialog
+from app.viewer.figures import error_sentence, status_line
+from app.viewer.icons import icon
+from app.viewer.layout import Layout
+from app.viewer.opening import Opening, named_by
+from app.viewer.player import Player
+from app.viewer.preferences import Preferences, load_preferences, save_preferences
+from app.viewer.saving import Saving
+from app.viewer.session import Session
+from app.viewer.theme import Choice, apply_theme
 
-WELCOME = "Open a video, a picture or a camera\n\nDrop a file here, or press Ctrl+O.   F1 shows all keys."
 STATUS_MILLISECONDS = 500
-STOP_SECONDS = 5.0
-SETTINGS_VERSION = 1
+MESSAGE_MILLISECONDS = 10_000
+SKIP_SECONDS = 5.0
+STILL_BUSY = "What was open before is still compiling or does not answer; it ends by itself, or with the program."
+ABOUT = """<h3>SWAHR Live</h3><p>The skeleton of everybody in a video, live, and how sure it is of each point.</p>
+<p>An implementation of <i>Rethinking the Heatmap Regression for Bottom-up Human Pose Estimation</i> by Z. Luo, Z. Wang,
+Y. Huang, L. Wang, T. Tan and E. Zhou, CVPR 2021.</p><p>Apache License 2.0</p>"""
 
 
-class Bridge(QObject):
-    """Brings what the pipeline's threads say into the window's thread."""
+class Window(Layout):
+    """The viewer. source: what to open at once, if anything. preferences: None for what the window remembers.
 
-    result = pyqtSignal()
-    state = pyqtSignal(str, str)
-    ended = pyqtSignal(object)
+    failed_elsewhere: tells an error of a thread that nobody looks after.
+    """
 
+    failed_elsewhere = pyqtSignal(object)
 
-class Window(QMainWindow):
-    """The viewer. source: what to open at once, if anything. engine: what to load for it."""
-
-    def __init__(self, source: str | None = None, engine: EngineSettings | None = None) -> None:
+    def __init__(self, source: str | None = None, preferences: Preferences | None = None) -> None:
         super().__init__()
-        self.setWindowTitle("SWAHR Live")
-        self.resize(1100, 720)
-        self.setAcceptDrops(True)
-        self.engine_settings, self.view_settings = engine or EngineSettings(), ViewSettings()
-        self._pipeline: LivePipeline | None = None
-        self._playback: Playback | None = None
-        self._engine: ViewEngine | None = None
-        self._bridge: Bridge | None = None
-        self.canvas, self.banner = Canvas(), Banner()
-        self.canvas.clear(WELCOME)
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.banner)
-        column.addWidget(self.canvas, 1)
-        self.setCentralWidget(middle)
-        self._figures = QLabel()
-        self.statusBar().addWidget(self._figures, 1)
-        self._actions()
-        self._controls()
+        self.preferences = preferences = preferences or load_preferences()
+        self.canvas = Canvas()
+        view = ViewSettings(preferences.grouping, sigmas=preferences.rings, style=preferences.style)
+        self.player = Player(preferences.engine, view, preferences.loop)
+        self.saving = Saving()
+        self._unpainted: Shot[Frame, View] | None = None
+        self._latency = 0.0
+        self._note = ""
+        self._exports: list[ExportDialog] = []
+        self.opening = Opening(self, self.open)
+        self.build(self._calls(), preferences)
+        self.add_theme_menu(preferences.theme, self._set_theme)
+        self._connect()
+        for name in ("skeletons", "boxes", "rings", "loop"):
+            self.acts[name].setChecked(getattr(preferences, name))
+        self.canvas.show_skeletons = preferences.skeletons  # no change, where it is off, but not as a canvas begins
         self._timer = QTimer(self, interval=STATUS_MILLISECONDS)
         self._timer.timeout.connect(self._tell_figures)
         self._timer.start()
-        self._restore()
-        if source is not None:
-            QTimer.singleShot(0, lambda: self.open(source))
+        self._closed()
+        QTimer.singleShot(0, lambda: self._begin(source))
 
-    # -- sources -------------------------------------------------------------------------------------------
+    def _begin(self, source: str | None) -> None:
+        self.player.engine.begin()
+        self._engine_changed()
+        if source is not None:
+            self.open(source)
+
+    def _calls(self) -> dict[str, Callable[..., object]]:
+        """By action, what it does."""
+        canvas, player, opening = self.canvas, self.player, self.opening
+        return {
+            "open": opening.file,
+            "open_folder": opening.folder,
+            "camera": opening.camera,
+            "address": opening.address,
+            "paste": opening.paste,
+            "demo": lambda: self.open("demo:?seconds=30"),
+            "snapshot": self._snapshot,
+            "record": self._record,
+            "export": self._export,
+            "folder": self._choose_folder,
+            "close_source": self.close_source,
+            "quit": self.close,
+            "skeletons": lambda on: setattr(canvas, "show_skeletons", on),
+            "boxes": lambda on: setattr(canvas, "show_boxes", on),
+            "rings": self._rings,
+            **{name: self._overlay(name) for name in OVERLAYS},
+            "next_keypoint": lambda: self.controls.next_keypoint(1),
+            "previous_keypoint": lambda: self.controls.next_keypoint(-1),
+            "next_person": canvas.point_at_next,
+            "zoom_in": lambda: canvas.zoom_by(ZOOM_STEP),
+            "zoom_out": lambda: canvas.zoom_by(1 / ZOOM_STEP),
+            "fit": canvas.fit,
+            "panel": lambda on: self.panel.setVisible(on),
+            "full_screen": self._full_screen,
+            "pause": self._pause,
+            "step_back": lambda: self._step(-1),
+            "step_forward": lambda: self._step(1),
+            "back": lambda: player.skip(-SKIP_SECONDS),
+            "forward": lambda: player.skip(SKIP_SECONDS),
+            "slower": lambda: self.transport.change_speed(-1),
+            "faster": lambda: self.transport.change_speed(1),
+            "loop": self._set_loop,
+            "keys": lambda: KeySheet(self).open(),
+            "about": self._about,
+        }
+
+    def _connect(self) -> None:
+        player = self.player
+        player.opened.connect(self._opened)
+        player.closed.connect(self._closed)
+        player.shown.connect(self._show)
+        player.changed.connect(self._playback_changed)
+        player.told.connect(self._tell_lost)
+        player.ended.connect(self._ended)
+        player.late.connect(lambda: self.banner.tell(STILL_BUSY))
+        player.engine_changed.connect(self._engine_changed)
+        player.engine_failed.connect(self.banner.tell)
+        self.transport.sought.connect(player.seek)
+        self.transport.speed_changed.connect(player.set_speed)
+        self.start_page.chosen.connect(self.open_recent)
+        self.canvas.painted.connect(self._painted)
+        self.progress.cancelled.connect(self._cancel)
+        self.failed_elsewhere.connect(self.tell_error)
+        self.controls.grouping_changed.connect(self._set_grouping)
+        self.controls.map_changed.connect(self._set_map)
+        self.controls.engine_changed.connect(self._set_engine)
+        self.saving.told.connect(lambda sentence: self.statusBar().showMessage(sentence, MESSAGE_MILLISECONDS))
+        self.saving.failed.connect(self.banner.tell)
+        self.saving.recording_changed.connect(self.acts["record"].setChecked)
+
+    # -- sources -----------------------------------------------------------------------------------------------------
 
     def open(self, name: str) -> None:
-        """Show a source, by the name that `swahr process` or `app.sources.live` takes."""
-        self.close_source()
+        """Show a source, as `app.sources.open_source` takes it."""
         self.banner.hide()
-        self.pause.setChecked(False)
-        self._last_view = None
-        self.canvas.clear("Loading the network …")
-        self._playback = Playback(name, live=is_live(name))
-        self._engine = ViewEngine(self.engine_settings, self.view_settings)
-        # A bridge of its own for each source: what an older one still says reaches nobody.
-        self._bridge = Bridge()
-        self._bridge.result.connect(self._show)
-        self._bridge.ended.connect(self._ended)
-        self._bridge.state.connect(self._tell_state)
-        self._playback.on_state = self._bridge.state.emit
-        self._pipeline = LivePipeline(
-            self._playback,
-            self._engine,
-            on_result=self._bridge.result.emit,
-            on_end=self._bridge.ended.emit,
-            close=self._playback.close,
-        )
-        self._pipeline.start()
-        shown = shown_name(name)
-        self.setWindowTitle(f"{shown if is_live(name) else Path(shown).name} – SWAHR Live")
+        self._remember(name)
+        self.player.open(name)
+
+    def open_recent(self, name: str) -> None:
+        """Open what was open before; an address that had a password is asked for again."""
+        if "***" in name:
+            self.opening.address(name)
+        else:
+            self.open(name)
 
     def close_source(self) -> None:
-        """Stop what is shown and wait until its threads have ended."""
-        if self._pipeline is None:
-            return
-        self._bridge.result.disconnect()
-        self._bridge.ended.disconnect()
-        self._bridge.state.disconnect()
-        if not self._pipeline.stop(STOP_SECONDS):
-            self.banner.tell("What was shown before does not stop yet; if it never does, close the program.")
-        self._pipeline = self._playback = self._engine = None
+        """Go back to the page at the start."""
+        self.player.close()
 
-    def _show(self) -> None:
-        shot = self._pipeline.take() if self._pipeline is not None else None
-        if shot is None:
-            return
-        view: View = shot.result
-        self.canvas.show_picture(view.picture, view.people)
-        self._last_view = view
-        if view.note and view.note != self._last_note:
-            self.banner.tell(view.note)
-        self._last_note = view.note
+    def _remember(self, name: str) -> None:
+        if not is_live(name) and Path(name).exists():
+            name = str(Path(name).absolute())  # the next start may be in another folder
+        self.preferences = self.preferences.with_recent(name)
+        self.start_page.show_recent(self.preferences.recent)
 
-    def _tell_state(self, state: str, sentence: str) -> None:
-        if state == "lost":
+    def _opened(self, session: Session) -> None:
+        self.setWindowTitle(f"{session.title} – SWAHR Live")
+        self.show_picture_page(True)
+        self.canvas.clear(f"Opening {session.title} …")
+        self.chart.clear()
+        self.transport.timeline.clear()
+        self.transport.show_source(None)
+        self.acts["pause"].setChecked(False)
+        self._note = ""
+        self._able(True)
+        self.canvas.setFocus()
+
+    def _closed(self) -> None:
+        self.saving.stop()
+        self._unpainted = None
+        self.setWindowTitle("SWAHR Live")
+        self.show_picture_page(False)
+        self.start_page.show_recent(self.preferences.recent)
+        self._able(False)
+        self._tell_figures()
+
+    def _able(self, on: bool) -> None:
+        """Whether what needs a source can be done."""
+        playing = ("pause", "step_back", "step_forward", "back", "forward", "slower", "faster")
+        for name in (*playing, "snapshot", "record", "close_source", "next_person", "zoom_in", "zoom_out", "fit"):
+            self.acts[name].setEnabled(on)
+
+    def _ended(self, error: BaseException | None) -> None:
+        if error is not None:
+            name = self.player.session.name
+            self.player.close()
+            self.banner.tell(error_sentence(error), "Open it again", lambda: self.open(name))
+
+    def _tell_lost(self, lost: bool, sentence: str) -> None:
+        if lost:
             self.banner.tell(sentence)
         else:
             self.banner.hide()
 
-    def _ended(self, error: BaseException | None) -> None:
-        if error is None:
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    def _show(self, shot: Shot[Frame, View]) -> None:
+        view, playback = shot.result, self.player.session.playback
+        self.canvas.show_picture(view.picture, view.people, view.legend)
+        self._unpainted = shot
+        position = playback.position_of(view.frame)
+        if position is not None:
+            self.transport.timeline.set_position(position)
+            self.transport.timeline.add(position, len(view.people))
+        self.saving.add(view, self._style())
+        self.controls.show_own(view.estimator.own_options)
+        self.controls.show_keypoints(view.people.skeleton.names)
+        if view.note and view.note != self._note:
+            self.banner.tell(view.note)
+        self._note = view.note
+
+    def _painted(self, seconds: float) -> None:
+        if self._unpainted is not None:
+            shot, self._unpainted = self._unpainted, None
+            self._latency = time.perf_counter() - shot.captured
+            capture = {} if self.player.session is None else {"capture": self.player.session.playback.capture_seconds}
+            self.chart.add({**capture, **shot.result.seconds, "draw": seconds})
+
+    def _playback_changed(self) -> None:
+        session = self.player.session
+        if session is None:
             return
-        self.tell_error(error)
-        self.canvas.clear(WELCOME)
+        playback = session.playback
+        if playback.duration != self.transport.duration:
+            self.transport.show_source(playback.duration)
+        self.acts["pause"].setChecked(playback.paused)
+
+    def _tell_figures(self) -> None:
+        session = self.player.session
+        shown = None if session is None or self.player.last is None else self.player.last.result
+        said = []
+        if session is not None:
+            said = [status_line(session.stats, shown, self._latency, session.playback.paused), self.saving.recorded]
+        self.figures.setText("   ".join(filter(None, said)))
+        self.engine_label.setText("" if shown is None else shown.engine)
 
     def tell_error(self, error: BaseException) -> None:
         """Say in the banner what went wrong; the window goes on."""
-        if isinstance(error, SwahrError):
-            self.banner.tell(str(error))
-        else:
-            self.banner.tell(
-                f"This is a bug of swahr ({type(error).__name__}: {error}). Open the source again; if it comes back, "
-                "report it."
-            )
+        self.banner.tell(error_sentence(error))
 
-    # -- actions and controls --------------------------------------------------------------------------------
-
-    def _actions(self) -> None:
-        """Menus; every action has a key."""
-        self._last_view: View | None = None
-        self._last_note = ""
-        file, show, play, help_ = (self.menuBar().addMenu(name) for name in ("&File", "&Show", "&Play", "&Help"))
-        self._add(file, "&Open …", "Ctrl+O", self._choose_file)
-        self._add(file, "Open an &address …", "Ctrl+L", self._choose_address)
-        self._add(file, "&Demonstration", "Ctrl+D", lambda: self.open("demo:?seconds=30"))
-        self._add(file, "&Close the source", "Ctrl+W", self._clear)
-        self._add(file, "&Quit", "Ctrl+Q", self.close)
-        canvas = self.canvas
-        self.show_skeletons = self._add(show, "&Skeletons", "S", self._flag(canvas, "show_skeletons"), True)
-        self.show_boxes = self._add(show, "&Boxes and scores", "B", self._flag(canvas, "show_boxes"), False)
-        self.show_rings = self._add(show, "&Uncertainty (σ)", "U", self._rings, False)
-        self.overlays: dict[Overlay, QAction] = {
-            "scale": self._add(show, "Scale &map (1/s)", "M", self._overlay("scale"), False),
-            "heatmap": self._add(show, "&Heatmap", "H", self._overlay("heatmap"), False),
-            "tags": self._add(show, "&Tags", "T", self._overlay("tags"), False),
-        }
-        self._add(show, "&Full screen", "F11", self._full_screen, False)
-        self.pause = self._add(play, "&Pause", "Space", self._pause, False)
-        self._add(help_, "&Keys", "F1", self._tell_keys)
-        for action, hint in (
-            (self.show_rings, "A ring around each keypoint as wide as its σ, which the scale branch predicts"),
-            (self.overlays["scale"], "The predicted 1/s over the picture, averaged over the keypoints (Figure 5)"),
-            (self.overlays["heatmap"], "The highest of all keypoints' heatmaps"),
-            (self.overlays["tags"], "The tag (associative embedding) of the likeliest keypoint: alike within a person"),
-        ):
-            action.setToolTip(hint)
-            action.setStatusTip(hint)
-
-    def _add(self, menu, text, key, call, checked=None) -> QAction:
-        action = QAction(text, self, shortcut=QKeySequence(key))
-        if checked is None:
-            action.triggered.connect(lambda: call())
-        else:
-            action.setCheckable(True)
-            action.setChecked(checked)
-            action.toggled.connect(call)
-        menu.addAction(action)
-        return action
-
-    def _controls(self) -> None:
-        bar = QToolBar("Controls", objectName="controls", movable=False)
-        self.addToolBar(bar)
-        for action in (self.pause, self.show_skeletons, self.show_boxes, self.show_rings, *self.overlays.values()):
-            bar.addAction(action)
-        bar.addSeparator()
-        self._threshold_label = QLabel(" Threshold: the model's own ")
-        self.threshold = QSlider(Qt.Orientation.Horizontal, minimum=0, maximum=100, value=0)
-        self.threshold.setToolTip("A keypoint's least heatmap value (detection threshold); 0: the model's own")
-        self.threshold.setFixedWidth(180)
-        self.threshold.valueChanged.connect(self._set_threshold)
-        bar.addWidget(self._threshold_label)
-        bar.addWidget(self.threshold)
-
-    @staticmethod
-    def _flag(target: object, name: str):
-        return lambda on: setattr(target, name, on)
+    # -- controls ----------------------------------------------------------------------------------------------------
 
     def _rings(self, on: bool) -> None:
         self.canvas.show_rings = on
-        self._view(sigmas=on)
+        self.player.set_view(sigmas=on)
 
     def _overlay(self, which: Overlay) -> Callable[[bool], None]:
         def toggle(on: bool) -> None:
             if on:  # one at a time
-                for other, action in self.overlays.items():
+                self.player.set_view(overlay=which)
+                for other in OVERLAYS:
                     if other != which:
-                        action.setChecked(False)
-                self._view(overlay=which)
-            elif self.view_settings.overlay == which:
-                self._view(overlay="")
+                        self.acts[other].setChecked(False)
+            elif self.player.engine.view.overlay == which:
+                self.player.set_view(overlay="")
 
         return toggle
 
-    def _set_threshold(self, percent: int) -> None:
-        self._threshold_label.setText(
-            f" Threshold: {percent / 100:.2f} " if percent else " Threshold: the model's own "
-        )
-        self._view(threshold=percent / 100 if percent else None)
+    def _set_grouping(self, grouping: GroupingChoice) -> None:
+        self.preferences = replace(self.preferences, grouping=grouping)
+        self.player.set_view(grouping=grouping)
 
-    def _view(self, **changes: object) -> None:
-        self.view_settings = replace(self.view_settings, **changes)
-        if self._engine is not None:
-            self._engine.view = self.view_settings
+    def _set_map(self, keypoint: int | None, style: MapStyle) -> None:
+        self.preferences = replace(self.preferences, style=style)
+        self.player.set_view(keypoint=keypoint, style=style)
+
+    def _set_engine(self, engine: EngineSettings) -> None:
+        self.player.set_engine(engine)
+        self._engine_changed()
+
+    def _engine_changed(self) -> None:
+        engine = self.player.engine
+        self.preferences = replace(self.preferences, engine=engine.engine)
+        self.controls.show_engine(engine.engine)
+        if engine.loaded is not None:
+            from engine.devices import devices_at_hand  # torch is there by now
+
+            self.controls.show_devices(devices_at_hand())
+        self.progress.tell(engine.doing)
+
+    def _cancel(self) -> None:
+        if self.player.last is None:  # nothing goes on without it
+            self.player.close()
+        self.player.engine.cancel()
 
     def _pause(self, on: bool) -> None:
-        if self._playback is not None:
-            (self._playback.pause if on else self._playback.resume)()
+        self.player.pause(on)
+        self.acts["pause"].setIcon(icon("play" if on else "pause"))
+
+    def _step(self, frames: int) -> None:
+        self.acts["pause"].setChecked(True)
+        self.player.step(frames)
+
+    def _set_loop(self, on: bool) -> None:
+        self.preferences = replace(self.preferences, loop=on)
+        self.player.set_loop(on)
+
+    # -- what is kept ------------------------------------------------------------------------------------------------
+
+    def _style(self) -> OverlayStyle:
+        return OverlayStyle(self.canvas.show_boxes, skeletons=self.canvas.show_skeletons, rings=self.canvas.show_rings)
+
+    def _snapshot(self) -> None:
+        session, last = self.player.session, self.player.last
+        if last is not None:
+            self.saving.snapshot(session.playback.info, last.result, self._style(), self.preferences.folder)
+
+    def _record(self, on: bool) -> None:
+        session, last = self.player.session, self.player.last
+        if on == self.saving.recording:
+            return
+        if on and last is not None:
+            rate = session.stats.shown_rate
+            self.saving.record(session.playback.info, last.result, rate, self.preferences.folder)
+        else:
+            self.saving.stop()
+            self.acts["record"].setChecked(False)
+
+    def _choose_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Where snapshots and recordings go", self.preferences.folder)
+        if name:
+            self.preferences = replace(self.preferences, folder=name)
+
+    def _export(self) -> None:
+        session = self.player.session
+        files = [] if session is None or session.live else [session.name]
+        dialog = ExportDialog(self, self.preferences.engine, self.preferences.grouping, files)
+        dialog.closed.connect(lambda: self._exports.remove(dialog))
+        self._exports.append(dialog)
+        dialog.show()
+
+    # -- the window itself -------------------------------------------------------------------------------------------
 
     def _full_screen(self, on: bool) -> None:
         (self.showFullScreen if on else self.showNormal)()
 
-    def _choose_file(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open a video or a picture")
-        if name:
-            self.open(name)
+    def _set_theme(self, theme: Choice) -> None:
+        self.preferences = replace(self.preferences, theme=theme)
+        apply_theme(QApplication.instance(), theme)
 
-    def _choose_address(self) -> None:
-        name, given = QInputDialog.getText(self, "Open", "camera:0, or the address of a stream (rtsp://, http://)")
-        if given and name.strip():
-            self.open(name.strip())
-
-    def _clear(self) -> None:
-        self.close_source()
-        self.canvas.clear(WELCOME)
-        self.setWindowTitle("SWAHR Live")
-
-    def _tell_keys(self) -> None:
-        keys = [
-            f"{action.shortcut().toString():>8}   {action.text().replace('&', '')}"
-            for action in self.findChildren(QAction)
-            if not action.shortcut().isEmpty()
-        ]
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Keys", "", QMessageBox.StandardButton.Close, self)
-        box.setText("<pre>" + "\n".join(keys) + "</pre>")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    def _about(self) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "About SWAHR Live", ABOUT, QMessageBox.StandardButton.Close, self)
+        box.setTextFormat(Qt.TextFormat.RichText)
+        box.finished.connect(box.deleteLater)
         box.open()
 
-    def _tell_figures(self) -> None:
-        if self._pipeline is not None and self._pipeline.state == "running":
-            self._figures.setText(status_line(self._pipeline.stats, self._last_view))
-        else:
-            self._figures.clear()
-
-    # -- Qt's own --------------------------------------------------------------------------------------------
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        if event.mimeData().hasUrls():
+        if event.mimeData().hasUrls() or event.mimeData().hasText():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        url = event.mimeData().urls()[0]
-        self.open(url.toLocalFile() if url.isLocalFile() else url.toString())
+        if name := named_by(event.mimeData()):
+            self.open(name)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        shown = {name: self.acts[name].isChecked() for name in ("skeletons", "boxes", "rings")}
+        save_preferences(replace(self.preferences, **shown), self.saveGeometry(), self.saveState())
         self.hide()
-        self.close_source()
-        settings = QSettings()
-        settings.setValue("version", SETTINGS_VERSION)
-        settings.setValue("geometry", self.saveGeometry())
+        self.saving.stop()
+        for dialog in self._exports:
+            dialog.finish()
+        self.player.finish()
+        self.saving.finish()
         super().closeEvent(event)
-
-    def _restore(self) -> None:
-        settings = QSettings()
-        if settings.value("version", 0, int) == SETTINGS_VERSION and settings.value("geometry") is not None:
-            self.restoreGeometry(settings.value("geometry"))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
+from app.map_overlay import MapLayer, MapStyle
 from app.overlay import colour, person_hues
-from app.viewer.canvas import HOVER_DISTANCE, MAX_ZOOM, Canvas, hover_text
+from app.viewer.canvas import HOVER_DISTANCE, Canvas, hover_text
+from app.viewer.viewport import MAX_ZOOM
 from grouping import COCO17, People
 
-# OpenCV, imported above, points Qt at its own plugins.
-os.environ.pop("QT_QPA_PLATFORM_PLUGIN_PATH", None)
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
+# isort: split
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PyQt6.QtGui import QImage, QMouseEvent, QWheelEvent
 from PyQt6.QtWidgets import QApplication
@@ -24,11 +21,6 @@ GREY = 90
 NONE, LEFT, MIDDLE = Qt.MouseButton.NoButton, Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 MOVE, PRESS = QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress
 RELEASE, DOUBLE_CLICK = QEvent.Type.MouseButtonRelease, QEvent.Type.MouseButtonDblClick
-
-
-@pytest.fixture(scope="session")
-def application():
-    return QApplication.instance() or QApplication([])
 
 
 @pytest.fixture
@@ -100,6 +92,10 @@ def close(first: QPointF, second: QPointF) -> bool:
 
 def on_widget(canvas: Canvas, x: float, y: float) -> QPointF:
     return canvas.image_to_widget().map(QPointF(x, y))
+
+
+def on_picture(canvas: Canvas, position: QPointF) -> QPointF:
+    return canvas.image_to_widget().inverted()[0].map(position)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +235,7 @@ def test_without_sigmas_there_are_no_rings(canvas):
 def test_zooming_keeps_the_point_under_the_cursor(canvas):
     canvas.show_picture(grey())
     cursor = QPointF(500, 130)
-    place = canvas.widget_to_image(cursor)
+    place = on_picture(canvas, cursor)
     for notches in (1, 0.5, 3, 2, -1, -3):
         wheel(canvas, cursor, notches)
         assert close(on_widget(canvas, place.x(), place.y()), cursor)
@@ -261,7 +257,7 @@ def test_dragging_pans(canvas, button):
     canvas.show_picture(grey())
     wheel(canvas, QPointF(320, 240), 6)
     start, end = QPointF(300, 200), QPointF(350, 260)
-    place = canvas.widget_to_image(start)
+    place = on_picture(canvas, start)
     drag(canvas, start, end, button)
     assert close(on_widget(canvas, place.x(), place.y()), end)
     mouse(canvas, MOVE, QPointF(0, 0))  # the button was let go
@@ -298,21 +294,52 @@ def test_the_view_is_kept_until_the_size_changes(canvas):
     assert canvas.zoom == 1
 
 
-def test_an_overlay_covers_the_picture_as_far_as_it_is_opaque(canvas):
+def test_a_legend_has_the_colours_and_values_of_its_map(canvas):
     canvas.show_picture(grey())
     plain = seen(canvas)
-    overlay = np.full((9, 16, 3), (200, 10, 60), np.uint8)
-    canvas.overlay = overlay
-    assert canvas.overlay is overlay
-    for opacity in (0, 0.5, 1):
-        canvas.overlay_opacity = opacity
-        expected = opacity * np.array([200, 10, 60]) + (1 - opacity) * GREY
-        assert np.abs(seen(canvas)[60:420] - expected).max() <= 2
-        assert (seen(canvas)[:60] == plain[:60]).all()
-    canvas.overlay_opacity = 7
-    assert canvas.overlay_opacity == 1
-    canvas.overlay = None
+    layer = MapLayer(np.zeros((HEIGHT, WIDTH), np.float32), "1/s", 0.5, 1.75)
+    canvas.show_picture(grey(), legend=(layer, MapStyle()))
+    changed = (seen(canvas) != plain).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert columns.min() > 320 and rows.min() > 60 and rows.max() < 420  # at the lower right, inside the picture
+    bar = seen(canvas)[:, columns.max() - 14]
+    reddest, bluest = (bar[:, 0] - bar[:, 2]).argmax(), (bar[:, 2] - bar[:, 0]).argmax()
+    assert reddest < bluest  # the high end is on top
+    other = MapLayer(layer.values, "1/s", 0.5, 3.25)
+    before = seen(canvas)
+    canvas.show_picture(grey(), legend=(other, MapStyle()))
+    assert (seen(canvas) != before).any()
+    canvas.show_picture(grey())
     assert (seen(canvas) == plain).all()
+
+
+def test_zooming_by_key_keeps_the_middle(canvas):
+    canvas.show_picture(grey())
+    middle = on_picture(canvas, QPointF(320, 240))
+    canvas.zoom_by(3)
+    assert canvas.zoom == pytest.approx(3) and close(on_picture(canvas, QPointF(320, 240)), middle)
+    canvas.fit()
+    assert canvas.zoom == 1
+
+
+def test_pointing_at_one_person_after_the_other_follows_them(canvas):
+    ids = np.array([5, 9])
+    canvas.show_picture(grey(), people_at((40, 45), (120, 45), ids=ids))
+    canvas.point_at_next()
+    canvas.point_at_next()
+    canvas.show_picture(grey(), people_at((125, 20), (30, 45), ids=ids[::-1]))  # person 9 is now the first
+    canvas.point_at_next()
+    assert canvas.hovers == [0, 1, 0, 1]
+    mouse(canvas, MOVE, QPointF(5, 5))  # the mouse takes over
+    assert canvas.hovers[-1] == -1
+
+
+def test_every_painting_is_timed(canvas):
+    times = []
+    canvas.painted.connect(times.append)
+    canvas.show_picture(grey(), people_at((80, 45)))
+    seen(canvas)
+    assert times and 0 < times[-1] < 1
 
 
 def test_the_cursor_finds_the_nearest_person(canvas):
@@ -378,8 +405,8 @@ def test_a_message_takes_the_place_of_the_picture(canvas):
 def test_nothing_to_draw_and_no_place_to_draw_it(canvas, people, size):
     canvas.resize(*size)
     canvas.show_boxes = canvas.show_rings = True
-    for image in (grey(), None):
-        canvas.show_picture(image, people)
+    for show in (lambda: canvas.show_picture(grey(), people), canvas.clear):
+        show()
         mouse(canvas, MOVE, QPointF(1, 1))
         wheel(canvas, QPointF(1, 1), 2)
         assert canvas.image_to_widget().isInvertible()
