@@ -92,6 +92,7 @@ def process(
     threshold: Threshold = None,
     tag_threshold: TagThreshold = None,
     max_people: MaxPeople = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Neither number people over time nor smooth them.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
 ) -> None:
@@ -106,6 +107,7 @@ def process(
             json=json,
             scale_map=scale_map,
             boxes=boxes,
+            raw=raw,
             overwrite=overwrite,
             quiet=quiet,
             engine=EngineSettings(model, preset, size, flip, device, backend, precision),

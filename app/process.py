@@ -18,6 +18,7 @@ from app.annotated import annotated
 from app.engine_settings import EngineSettings, GroupingChoice
 from app.map_overlay import MapLayer, layer_of
 from app.outputs import plan_sinks
+from app.over_time import OverTime
 from app.overlay import OverlayStyle
 from app.recorded import run_recorded
 from app.sinks import Sink
@@ -42,7 +43,7 @@ class ProcessOptions:
 
     output: file or folder of the annotated pictures; None: beside the source.
     json: where poses are written as JSON lines, ``Path()`` for beside the output; None: they are not.
-    quiet: no progress bar in the terminal.
+    raw: people as each frame shows them, without ids and smoothing over time. quiet: no progress bar in the terminal.
     """
 
     source: str
@@ -50,6 +51,7 @@ class ProcessOptions:
     json: Path | None = None
     scale_map: bool = False
     boxes: bool = False
+    raw: bool = False
     overwrite: bool = False
     quiet: bool = False
     engine: EngineSettings = EngineSettings()
@@ -107,16 +109,18 @@ def _process(
 ) -> str:
     with ExitStack() as stack:
         source = stack.enter_context(open_source(options.source, endless=False))
+        over_time = None if options.raw or source.info.video is None else OverTime()
         estimator: Any = None  # loaded after the outputs are known to be writable, for it takes a while
 
         def first_line() -> Mapping[str, Any]:
-            return header(source.info, estimator)
+            return header(source.info, estimator, over_time is not None)
 
         planned = plan_sinks(source.info, options.output, options.json, first_line, options.overwrite)
         # The first sink is closed first: where its last bytes fail, the poses stay partial as well.
         for sink in reversed(planned):
             sinks.insert(0, stack.enter_context(sink))
-        estimator = options.engine.load(sigmas=options.json is not None)  # only the poses show them
+        # Without poses and smoothing nobody wants sigmas, which cost the scale branch.
+        estimator = options.engine.load(sigmas=options.json is not None or over_time is not None)
         options.grouping.apply(estimator)
         _end_if(stopped)
         console = Console(stderr=True)
@@ -128,7 +132,7 @@ def _process(
         tally.start()
         write = _writing(sinks, tally, OverlayStyle(boxes=options.boxes), source.info.frames, progress)
         # No closure, which a traceback would keep, and with it the network.
-        infer = partial(_with_scale_map if options.scale_map else _people_only, estimator)
+        infer = partial(_infer, estimator, over_time, options.scale_map)
         run_recorded(source, infer, write, stopped=stopped)
     notes = [*source.notes, *(note for sink in sinks for note in sink.notes)]
     return summary(source.info, tally, estimator, sinks, notes)
@@ -139,15 +143,20 @@ def _end_if(stopped: Event | None) -> None:
         raise KeyboardInterrupt
 
 
-def _people_only(estimator: Any, frame: Frame) -> Inferred:
-    return Inferred(frame, estimator(frame.image))
+def _infer(estimator: Any, over_time: OverTime | None, scale_map: bool, frame: Frame) -> Inferred:
+    people, layer = (_with_scale_map if scale_map else _people_only)(estimator, frame)
+    return Inferred(frame, people if over_time is None else over_time(people, frame.time), layer)
 
 
-def _with_scale_map(estimator: Any, frame: Frame) -> Inferred:
+def _people_only(estimator: Any, frame: Frame) -> tuple[People, None]:
+    return estimator(frame.image), None
+
+
+def _with_scale_map(estimator: Any, frame: Frame) -> tuple[People, MapLayer]:
     people, maps = estimator.detailed(frame.image)
     if maps.alphas is None:
         raise SwahrError(f"The model {estimator.model} has no scale branch to show; leave out --scale-map.")
-    return Inferred(frame, people, layer_of("scale", maps, frame.image.shape[1::-1]))
+    return people, layer_of("scale", maps, frame.image.shape[1::-1])
 
 
 def _writing(

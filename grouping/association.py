@@ -72,7 +72,7 @@ def _votes(expected: Bodies, seen: Bodies, oks_sigmas: NDArray[np.float64]) -> N
     gaps = np.maximum(
         expected_boxes[:, :2] - seen_boxes[:, None, 2:], seen_boxes[:, None, :2] - expected_boxes[:, 2:]
     ).clip(0)
-    return votes + _evidence(_squared_length(gaps), sizes[:, 0], 0.0, expected.ages.min(axis=1, initial=np.inf))
+    return votes + _evidence(_squared_length(gaps), sizes[:, 0], 0.0, expected.ages.min(axis=1))
 
 
 def _evidence(
@@ -88,12 +88,11 @@ def _evidence(
 def _sizes(
     expected: Bodies, expected_boxes: NDArray[np.float64], seen: Bodies, seen_boxes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """√area of each person expected, float64 [N]; of whom few keypoints are known is taken to be as large as most."""
+    """√area of each person expected, float64 [N]; of whom few keypoints are known may be as large as the largest."""
     own = body_sizes(expected_boxes)
     few = expected.known.sum(axis=1) < FEW_KEYPOINTS
     telling = np.concatenate((own[~few], body_sizes(seen_boxes)[seen.known.sum(axis=1) >= FEW_KEYPOINTS]))
-    usual = np.median(telling) if len(telling) else 0.0
-    return np.where(few, np.maximum(own, usual), own).clip(LEAST_SIZE)
+    return np.where(few, np.maximum(own, telling.max(initial=0)), own).clip(LEAST_SIZE)
 
 
 def body_sizes(boxes: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -65,6 +65,7 @@ class Smoother:
         """
         if people.ids is None:
             raise ValueError("these people have no ids; let a Tracker give them some first")
+        seconds = float(seconds)
         if not isfinite(seconds):
             raise ValueError(f"a frame has the time {seconds}; it must be a finite number of seconds")
         last, passed = self._last, seconds - self._seconds

@@ -16,7 +16,7 @@ from .skeleton import Skeleton
 COASTING = 1.0  # seconds: how long people are expected to keep their velocity
 VELOCITY_SECONDS = 0.25  # over which velocities are averaged
 PRESENCE_SECONDS = 0.6  # over which scores are averaged
-STILLNESS = 4  # keypoints' worth of expectation against those that say the body moved otherwise
+STILLNESS = 4  # keypoints: how many must have moved otherwise than expected to be believed by half
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Tracker:
         seconds: the frame's time. Everybody is forgotten if it is earlier than the frame before, or later by more than
         the options' memory, or if the skeleton is another. Raises ValueError if it is not finite.
         """
+        seconds = float(seconds)
         if not isfinite(seconds):
             raise ValueError(f"a frame has the time {seconds}; it must be a finite number of seconds")
         if people.skeleton != self._skeleton or not 0 <= seconds - self._seconds <= self.options.memory:
@@ -89,35 +90,33 @@ class Tracker:
     def _expected(self) -> Bodies:
         """Where the people remembered ought to be now."""
         tracks, passed = self._tracks, self._unseen_for()
-        shifts = tracks["velocity"] * (COASTING * (1 - np.exp(-passed / COASTING)))[:, None]
+        shifts = tracks["velocity"] * (COASTING * _share(passed, COASTING))[:, None]
         return Bodies(
             positions=tracks["positions"] + shifts[:, None],
             ages=self._seconds - tracks["seen_at"],
-            presence=tracks["presence"] * np.exp(-passed / PRESENCE_SECONDS),
+            presence=tracks["presence"] * (1 - _share(passed, PRESENCE_SECONDS)),
         )
 
-    def _follow(self, tracked: NDArray[np.int64], expected: Bodies, seen: Bodies, known: NDArray[np.bool_]) -> None:
-        """Move the people of rows ``tracked`` to where they, the people ``known`` of those seen, are.
+    def _follow(self, rows: NDArray[np.int64], expected: Bodies, seen: Bodies, found: NDArray[np.bool_]) -> None:
+        """Move the people remembered in ``rows`` to where they are: those of the people seen that were ``found``.
 
-        What is hidden moves along with the rest of the body.
+        Keypoints that are hidden move along with the rest of the body.
         """
-        before, passed = self._tracks[tracked], self._unseen_for()[tracked]
-        positions, visible = seen.positions[known], seen.known[known]
-        ahead = expected.positions[tracked]
-        common = visible & (before["seen_at"] == before["seen_at"].max(axis=1, keepdims=True))
-        missed = np.where(common[:, :, None], positions - ahead, 0).sum(axis=1)
-        missed /= (common.sum(axis=1) + STILLNESS)[:, None]
+        before, passed = self._tracks[rows], self._unseen_for()[rows]
+        positions, visible = seen.positions[found], seen.known[found]
+        ahead = expected.positions[rows]
+        lately = before["seen_at"] == before["seen_at"].max(axis=1, keepdims=True)
+        missed = np.where((visible & lately)[:, :, None], positions - ahead, 0).sum(axis=1)
+        missed /= ((visible & lately).sum(axis=1) + STILLNESS)[:, None]
 
         after = before.copy()
         after["positions"] = np.where(visible[:, :, None], positions, ahead + missed[:, None])
         after["seen_at"] = np.where(visible, self._seconds, before["seen_at"])
-        moves = (passed > 0)[:, None]
-        velocity = (ahead[:, 0] - before["positions"][:, 0] + missed) / np.where(moves, passed[:, None], 1)
-        share = 1 - np.exp(-passed / VELOCITY_SECONDS)
-        after["velocity"] += np.where(moves, share[:, None] * (velocity - before["velocity"]), 0)
-        share = 1 - np.exp(-passed / PRESENCE_SECONDS)
-        after["presence"] = expected.presence[tracked] + share * seen.presence[known]
-        self._tracks[tracked] = after
+        velocity = ahead[:, 0] - before["positions"][:, 0] + missed
+        velocity /= np.where(passed > 0, passed, inf)[:, None]
+        after["velocity"] += _share(passed, VELOCITY_SECONDS)[:, None] * (velocity - before["velocity"])
+        after["presence"] = expected.presence[rows] + _share(passed, PRESENCE_SECONDS) * seen.presence[found]
+        self._tracks[rows] = after
 
     def _begin(self, ids: NDArray[np.int64], seen: Bodies, new: NDArray[np.bool_]) -> None:
         """Remember the people ``new`` of those seen."""
@@ -127,6 +126,11 @@ class Tracker:
         tracks["seen_at"] = np.where(seen.known[new], self._seconds, -inf)
         tracks["presence"] = seen.presence[new]
         self._tracks = np.concatenate((self._tracks, tracks))
+
+
+def _share(passed: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
+    """What a value seen now counts in a mean over about ``seconds``, when the one before was seen ``passed`` ago."""
+    return 1 - np.exp(-passed / seconds)
 
 
 def _no_tracks(keypoints: int) -> NDArray[np.void]:

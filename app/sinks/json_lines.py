@@ -69,7 +69,7 @@ class JsonLinesWriter:
         )
 
 
-def header(source: SourceInfo, estimator: Any) -> dict[str, Any]:
+def header(source: SourceInfo, estimator: Any, smoothed: bool) -> dict[str, Any]:
     """The first line: where the poses come from and how they were found.
 
     ``time_base`` is written as a fraction of a second ("1/30000"), so that ``pts`` gives exact times; it and
@@ -92,6 +92,7 @@ def header(source: SourceInfo, estimator: Any) -> dict[str, Any]:
             "flip": estimator.flip,
             "scales": list(estimator.scales),
             **asdict(estimator.options),
+            "smoothed": smoothed,
         },
     }
 

@@ -55,6 +55,13 @@ MENUS: dict[str, tuple[Entry, ...]] = {
             "A ring around each keypoint as wide as its σ, which the scale branch predicts: σ₀·√s",
             toggles=True,
         ),
+        Entry(
+            "smooth",
+            "S&mooth over time",
+            ("J",),
+            hint="Calm each keypoint's jitter, as far as its σ explains it (One-Euro filter)",
+            toggles=True,
+        ),
         SEPARATOR,
         Entry(
             "scale",

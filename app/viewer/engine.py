@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.engine_settings import EngineSettings, GroupingChoice
 from app.map_overlay import MapLayer, MapStyle, blend, layer_of
+from app.over_time import OverTime
 
 if TYPE_CHECKING:
     from app.sources import Frame
@@ -27,12 +27,14 @@ Overlay = Literal["", "scale", "heatmap", "tags"]
 class ViewSettings:
     """What counts from the next frame on.
 
-    grouping: how maps become people. sigmas: whether people come with sigmas. overlay: what the picture is shown under:
+    grouping: how maps become people. sigmas: whether people come with sigmas. smooth: whether keypoints are smoothed
+    over time. overlay: what the picture is shown under:
     "" for nothing, "scale" for the predicted 1/s, "heatmap" or "tags". keypoint: whose map; None: all keypoints'.
     """
 
     grouping: GroupingChoice = field(default_factory=GroupingChoice)
     sigmas: bool = False
+    smooth: bool = True
     overlay: Overlay = ""
     keypoint: int | None = None
     style: MapStyle = field(default_factory=MapStyle)
@@ -92,8 +94,7 @@ class ViewEngine:
         self._branch_ready: set[tuple[int, int]] = set()  # frames' sizes, for this estimator
         self._preparing: threading.Thread | None = None
         self._answer: tuple[tuple[Any, ...], People, Any] | None = None
-        self._tracker: Any = None
-        self._tracked_until = Fraction(0)
+        self._over_time = OverTime()
         self._compiling = ""
 
     @property
@@ -142,25 +143,16 @@ class ViewEngine:
 
     def _found(self, estimator: Any, frame: Frame, with_maps: bool) -> tuple[People, Any]:
         """The people, and the maps if they are wanted; what was found in the same frame is not looked for again."""
-        asked = frame, estimator, estimator.options, estimator.sigmas, with_maps
+        self._over_time.smooth = self.view.smooth
+        asked = frame, estimator, estimator.options, estimator.sigmas, self.view.smooth, with_maps
         if self._answer is None or self._answer[0] != asked:
             people, maps = estimator.detailed(frame.image) if with_maps else (estimator(frame.image), None)
-            self._answer = asked, self._tracked(frame, people), maps
+            self._answer = asked, self._over_time(people, frame.time), maps
         return self._answer[1:]
-
-    def _tracked(self, frame: Frame, people: People) -> People:
-        if frame.time is None:
-            return people
-        if self._tracker is None or frame.time < self._tracked_until:
-            from grouping.tracking import Tracker
-
-            self._tracker = Tracker()  # a video that begins again has the same numbers again
-        self._tracked_until = frame.time
-        return self._tracker.update(people, float(frame.time))
 
     def forget(self) -> None:
         """Another source follows."""
-        self._tracker = self._answer = None
+        self._answer, self._over_time = None, OverTime()
 
     # -- loading beside ------------------------------------------------------------------------------------------
 

@@ -103,7 +103,9 @@ class ExportDialog(QDialog):
         self.json = QCheckBox("&Poses as JSON lines", checked=True)
         self.scale_map = QCheckBox("Scale &map")
         self.boxes = QCheckBox("&Boxes")
+        self.raw = QCheckBox("Ra&w", toolTip="Neither number people over time nor smooth them")
         self.overwrite = QCheckBox("Replace what &exists")
+        self._switches = (self.json, self.scale_map, self.boxes, self.raw, self.overwrite)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.start = self._buttons.addButton("&Start", QDialogButtonBox.ButtonRole.ActionRole)
         self.start.clicked.connect(self._start_or_stop)
@@ -112,7 +114,7 @@ class ExportDialog(QDialog):
         column.addWidget(QLabel(_settings_sentence(engine, grouping)))
         column.addWidget(self.table, 1)
         column.addLayout(_row(self._add, self._remove, None, QLabel("To"), self.folder, browse))
-        column.addLayout(_row(self.json, self.scale_map, self.boxes, self.overwrite, None))
+        column.addLayout(_row(*self._switches, None))
         column.addWidget(self._buttons)
         for name in files:
             self.add_file(name)
@@ -147,7 +149,7 @@ class ExportDialog(QDialog):
 
     def _enable(self) -> None:
         busy = self._exporting is not None
-        for widget in (self._add, self._remove, self.folder, self.json, self.scale_map, self.boxes, self.overwrite):
+        for widget in (self._add, self._remove, self.folder, *self._switches):
             widget.setEnabled(not busy)
         self.start.setText("&Stop" if busy else "&Start")
         self.start.setEnabled(busy or self.table.rowCount() > 0)
@@ -177,6 +179,7 @@ class ExportDialog(QDialog):
             json=BESIDE_OUTPUT if self.json.isChecked() else None,
             scale_map=self.scale_map.isChecked(),
             boxes=self.boxes.isChecked(),
+            raw=self.raw.isChecked(),
             overwrite=self.overwrite.isChecked(),
             quiet=True,
             engine=self._engine,

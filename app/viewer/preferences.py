@@ -30,6 +30,7 @@ class Preferences:
     boxes: bool = False
     rings: bool = False
     loop: bool = True
+    smooth: bool = True
     folder: str = ""
     style: MapStyle = field(default_factory=MapStyle)
     grouping: GroupingChoice = field(default_factory=GroupingChoice)
@@ -110,6 +111,7 @@ _ALLOWED: dict[str, Callable[[Any], bool]] = {
     "boxes": _is(bool),
     "rings": _is(bool),
     "loop": _is(bool),
+    "smooth": _is(bool),
     "folder": _is(str),
     "opacity": _between(0, 1),
     "colours": lambda value: isinstance(value, str) and value in COLOUR_MAPS,

@@ -66,7 +66,8 @@ class Saving(QObject):
                 _folder(folder, QStandardPaths.StandardLocation.PicturesLocation), info, datetime.now(), ".png", ".json"
             )
             picture = picture_of(view, style)()
-            self.told.emit(save_snapshot(path, picture, view.frame, view.people, header(info, view.estimator)))
+            first_line = header(info, view.estimator, view.settings.smooth)
+            self.told.emit(save_snapshot(path, picture, view.frame, view.people, first_line))
 
         self._on_a_thread(save, "snapshot")
 
@@ -81,7 +82,8 @@ class Saving(QObject):
                 path = default_path(
                     _folder(folder, QStandardPaths.StandardLocation.MoviesLocation), info, datetime.now()
                 )
-                self._begun.emit(Recorder(path, info, partial(header, info, view.estimator), self._broken.emit, rate))
+                first_line = partial(header, info, view.estimator, view.settings.smooth)
+                self._begun.emit(Recorder(path, info, first_line, self._broken.emit, rate))
             except Exception:
                 self._begun.emit(None)
                 raise

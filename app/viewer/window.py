@@ -53,7 +53,9 @@ class Window(Layout):
         super().__init__()
         self.preferences = preferences = preferences or load_preferences()
         self.canvas = Canvas()
-        view = ViewSettings(preferences.grouping, sigmas=preferences.rings, style=preferences.style)
+        view = ViewSettings(
+            preferences.grouping, sigmas=preferences.rings, smooth=preferences.smooth, style=preferences.style
+        )
         self.player = Player(preferences.engine, view, preferences.loop)
         self.saving = Saving()
         self._unpainted: Shot[Frame, View] | None = None
@@ -64,7 +66,7 @@ class Window(Layout):
         self.build(self._calls(), preferences)
         self.add_theme_menu(preferences.theme, self._set_theme)
         self._connect()
-        for name in ("skeletons", "boxes", "rings", "loop"):
+        for name in ("skeletons", "boxes", "rings", "smooth", "loop"):
             self.acts[name].setChecked(getattr(preferences, name))
         self.canvas.show_skeletons = preferences.skeletons  # no change, where it is off, but not as a canvas begins
         self._timer = QTimer(self, interval=STATUS_MILLISECONDS)
@@ -98,6 +100,7 @@ class Window(Layout):
             "skeletons": lambda on: setattr(canvas, "show_skeletons", on),
             "boxes": lambda on: setattr(canvas, "show_boxes", on),
             "rings": self._rings,
+            "smooth": self._smooth,
             **{name: self._overlay(name) for name in OVERLAYS},
             "next_keypoint": lambda: self.controls.next_keypoint(1),
             "previous_keypoint": lambda: self.controls.next_keypoint(-1),
@@ -258,6 +261,10 @@ class Window(Layout):
     def _rings(self, on: bool) -> None:
         self.canvas.show_rings = on
         self.player.set_view(sigmas=on)
+
+    def _smooth(self, on: bool) -> None:
+        self.preferences = replace(self.preferences, smooth=on)
+        self.player.set_view(smooth=on)
 
     def _overlay(self, which: Overlay) -> Callable[[bool], None]:
         def toggle(on: bool) -> None:

@@ -141,6 +141,14 @@ def test_grouping_that_was_chosen_is_used_and_written_down(estimators, clip):
     assert settings["nms_kernel"] == 5
 
 
+@pytest.mark.parametrize("raw", [True, False])
+def test_people_have_numbers_unless_they_are_wanted_raw(estimators, clip, raw):
+    process(ProcessOptions(str(clip), Path("out.mp4"), Path("out.jsonl"), quiet=True, raw=raw))
+    first, *lines = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+    assert first["settings"]["smoothed"] is not raw
+    assert {person["id"] for line in lines for person in line["people"]} == {None if raw else 1}
+
+
 def test_a_choice_that_is_taken_back_leaves_the_models_own(tools):
     estimator = tools.FakeEstimator()
     estimator.own_options = own = GroupingOptions(detection_threshold=0.25, tag_threshold=0.5, refine=False)

@@ -40,7 +40,7 @@ def record(tools, tmp_path):
 
     def begin(info: SourceInfo = CAMERA, **settings) -> Recorder:
         estimator = tools.FakeEstimator()
-        begun.append(Recorder(tmp_path / "out.mp4", info, lambda: header(info, estimator), **settings))
+        begun.append(Recorder(tmp_path / "out.mp4", info, lambda: header(info, estimator, smoothed=False), **settings))
         return begun[-1]
 
     yield begin

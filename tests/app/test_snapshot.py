@@ -24,7 +24,8 @@ def snapshot(tools):
     picture = tools.picture(3, 160, 120)
     frame = Frame(np.zeros((120, 160, 3), np.uint8), 7, 90_000, Fraction(1, 30_000))
     person = tools.standing_person(160, 120)
-    first_line = header(SourceInfo("clip.mp4", "video", Path("clip.mp4"), (160, 120)), tools.FakeEstimator())
+    info = SourceInfo("clip.mp4", "video", Path("clip.mp4"), (160, 120))
+    first_line = header(info, tools.FakeEstimator(), smoothed=False)
     return lambda path: save_snapshot(path, picture, frame, person, first_line)
 
 

@@ -2,6 +2,7 @@
 
 import runpy
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,12 @@ def test_nobody_and_people_without_keypoints():
 def test_a_time_that_is_none_is_refused(seconds):
     with pytest.raises(ValueError, match="a frame has the time"):
         Tracker().update(person(100), seconds)
+
+
+def test_times_may_be_fractions():
+    tracker = Tracker()
+    for frame in range(3):
+        assert ids(tracker.update(person(100 + 5 * frame), Fraction(frame * 1001, 30000))) == [1]
 
 
 @pytest.mark.parametrize("memory", [0, -1, float("nan"), float("inf")])

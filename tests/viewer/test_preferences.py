@@ -21,6 +21,7 @@ CHANGED = Preferences(
     boxes=True,
     rings=True,
     loop=False,
+    smooth=False,
     folder="/films",
     style=MapStyle(0.7, "viridis"),
     grouping=GroupingChoice(0.3, 1.5, 12),
