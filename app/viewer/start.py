@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -30,13 +31,15 @@ def view(
 
     for name in _OF_OPENCV:
         os.environ.pop(name, None)
-    from PyQt6.QtCore import QTimer
+    from PyQt6.QtCore import QTimer, qInstallMessageHandler
     from PyQt6.QtWidgets import QApplication
 
     from app.viewer.preferences import load_preferences
     from app.viewer.theme import apply_theme
     from app.viewer.window import Window
 
+    # What Qt says of its own accord is for developers.
+    qInstallMessageHandler(lambda kind, context, text: logging.getLogger("qt").debug(text))
     application = QApplication(sys.argv[:1])
     application.setApplicationName("SWAHR Live")
     application.setOrganizationName("swahr-live")
