@@ -99,10 +99,10 @@ def test_people_keep_their_numbers_where_there_is_time(estimator):
 
 def test_switching_the_scale_branch_on_does_not_stall_the_picture(estimator):
     begun, go_on, changes = threading.Event(), threading.Event(), []
-    estimator.prepare = lambda width, height, sigmas=None: begun.set() or go_on.wait(PATIENCE)
     engine = engine_of(estimator, on_change=lambda: changes.append(1))
     one = frame()
     engine(one)
+    estimator.prepare = lambda width, height, sigmas=None: begun.set() or go_on.wait(PATIENCE)
     engine.view = ViewSettings(sigmas=True, overlay="scale")
     assert engine(one).people.sigmas is None and begun.wait(PATIENCE)
     assert engine(one).picture is one.image and "scale branch" in engine.doing
