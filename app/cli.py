@@ -16,10 +16,15 @@ import typer
 from app.engine_settings import EngineSettings, GroupingChoice
 from app.options import (
     Backend,
+    Coco,
+    Csv,
     Device,
     Flip,
+    Json,
     MaxPeople,
     Model,
+    OpenPose,
+    Overwrite,
     Precision,
     Preset,
     ProcessCommand,
@@ -76,10 +81,10 @@ def process(
         Path | None,
         typer.Option("--output", "-o", help="Where the annotated copy goes.", show_default="beside the source"),
     ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(help="Also write the poses as JSON lines; without a path, beside the output.", metavar="[PATH]"),
-    ] = None,
+    json: Json = None,
+    csv: Csv = None,
+    coco: Coco = None,
+    openpose: OpenPose = None,
     scale_map: Annotated[bool, typer.Option("--scale-map", help="Show the predicted 1/s over each frame.")] = False,
     boxes: Annotated[bool, typer.Option("--boxes", help="Draw each person's box and score.")] = False,
     model: Model = "default",
@@ -93,7 +98,7 @@ def process(
     tag_threshold: TagThreshold = None,
     max_people: MaxPeople = None,
     raw: Annotated[bool, typer.Option("--raw", help="Neither number people over time nor smooth them.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    overwrite: Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
 ) -> None:
     """Find the people in a video or pictures."""
@@ -105,6 +110,9 @@ def process(
             source=source,
             output=output,
             json=json,
+            csv=csv,
+            coco=coco,
+            openpose=openpose,
             scale_map=scale_map,
             boxes=boxes,
             raw=raw,
@@ -116,6 +124,21 @@ def process(
     )
     if not quiet:
         typer.echo(summary)
+
+
+@app.command()
+def convert(
+    poses: Annotated[Path, typer.Argument(help="Poses in any format that process writes.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The suffix tells the format: .jsonl, .csv, .json (COCO); else a folder."),
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write poses in another format, and say what that cannot hold."""
+    from app.convert import convert as run
+
+    typer.echo(run(poses, output, overwrite))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,26 +33,54 @@ MaxPeople = Annotated[
 Flip = Annotated[bool, typer.Option("--flip", help="Also look at the mirror image: slower, more exact.")]
 
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+Json = Annotated[
+    Path | None,
+    typer.Option(help="Also write the poses as JSON lines; without a path, beside the output.", metavar="[PATH]"),
+]
+Csv = Annotated[Path | None, typer.Option(help="Also as CSV, one row a keypoint.", metavar="[PATH]")]
+Coco = Annotated[Path | None, typer.Option(help="Also as COCO's keypoint results.", metavar="[PATH]")]
+OpenPose = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also as OpenPose's JSON files, one a frame; the folder ends in .openpose, or is joined by =.",
+        metavar="[FOLDER]",
+    ),
+]
+
+# What the path of an option that can stand without one ends in.
+PATH_ENDINGS = {
+    "--json": (".json", ".jsonl"),
+    "--csv": (".csv",),
+    "--coco": (".json",),
+    "--openpose": (".openpose",),
+}
+
+
 class ProcessCommand(TyperCommand):
-    """Lets ``--json`` stand with or without a path."""
+    """Lets ``--json`` and its like stand with or without a path."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         """Give a bare ``--json`` an empty path, so that what follows it is not taken for one."""
-        return super().parse_args(ctx, with_json_path(args))
+        return super().parse_args(ctx, with_optional_paths(args))
 
 
-def with_json_path(args: Sequence[str]) -> list[str]:
-    """The arguments with ``--json`` and its path joined; the next argument is one if it ends in .json(l)."""
+def with_optional_paths(args: Sequence[str]) -> list[str]:
+    """The arguments with each option of PATH_ENDINGS and its path joined; the next argument is one if it ends like one.
+
+    So `--json clip.mp4` leaves the video to be the source.
+    """
     joined: list[str] = []
     following = iter(range(len(args)))
     for index in following:
-        if args[index] != "--json":
+        endings = PATH_ENDINGS.get(args[index])
+        if endings is None:
             joined.append(args[index])
-        elif index + 1 < len(args) and args[index + 1].endswith((".json", ".jsonl")):
-            joined.append(f"--json={args[index + 1]}")
+        elif index + 1 < len(args) and args[index + 1].endswith(endings):
+            joined.append(f"{args[index]}={args[index + 1]}")
             next(following)
         else:
-            joined.append("--json=")
+            joined.append(f"{args[index]}=")
     return joined
 
 

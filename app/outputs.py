@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.sinks import Sink
+from app.sinks.coco import CocoWriter
+from app.sinks.csv_rows import CsvWriter
 from app.sinks.json_lines import JsonLinesWriter
+from app.sinks.openpose import OpenPoseWriter
 from app.sinks.pictures import FolderWriter, PictureWriter
+from app.sinks.poses import PoseSink
 from app.sinks.video import VideoWriter
 from app.sources import SourceInfo
 from engine.errors import SwahrError
 
 BESIDE_OUTPUT = Path()  # stands for a path that follows from the annotated output's
+POSE_SUFFIXES = {"json": ".jsonl", "csv": ".csv", "coco": ".coco.json", "openpose": ".openpose"}  # a folder, the last
 
 
 def plan_sinks(
     info: SourceInfo,
     output: Path | None,
-    json: Path | None,
+    poses: Mapping[str, Path],
     first_line: Callable[[], Mapping[str, Any]],
     overwrite: bool,
 ) -> list[Sink]:
     """The sinks of a run, not yet open, the annotated output first.
 
     output: where the user wants it, or a folder to put it in; None: beside the source.
-    json: where the poses go; BESIDE_OUTPUT: beside the output; None: nowhere.
+    poses: where the poses go, by format (the keys of POSE_SUFFIXES); BESIDE_OUTPUT: beside the output.
+    first_line: gives the header of JSON lines.
     Raises SwahrError if a source would be written over, or two outputs would be one file.
     """
     path = _annotated_path(info, output)
@@ -37,12 +43,36 @@ def plan_sinks(
         sinks = [PictureWriter(path, overwrite)]
     else:
         sinks = [VideoWriter(path, info.video, info.path, overwrite)]
-    if json == BESIDE_OUTPUT:
-        json = path.with_name(f"{path.name if info.kind == 'folder' else path.stem}.jsonl")
-    if json is not None:
-        sinks.append(JsonLinesWriter(json, first_line, overwrite))
+    stem = path.name if info.kind == "folder" else path.stem
+    clip = info.kind if info.path is None else info.path.stem
+    for pose_format, place in poses.items():
+        if place == BESIDE_OUTPUT:
+            place = path.with_name(stem + POSE_SUFFIXES[pose_format])
+        sinks.append(pose_sink(pose_format, place, clip, info.names, first_line, overwrite))
     _refuse_collisions(info, [sink.path for sink in sinks])
     return sinks
+
+
+def pose_sink(
+    pose_format: str,
+    path: Path,
+    clip: str,
+    names: Sequence[str],
+    first_line: Callable[[], Mapping[str, Any]],
+    overwrite: bool,
+) -> PoseSink:
+    """The sink of one format, not yet open.
+
+    clip: what the files of OpenPose's folder begin with. names: the file names in a folder of pictures.
+    """
+    match pose_format:
+        case "json":
+            return JsonLinesWriter(path, first_line, overwrite)
+        case "csv":
+            return CsvWriter(path, overwrite)
+        case "coco":
+            return CocoWriter(path, names, overwrite)
+    return OpenPoseWriter(path, clip, names, overwrite)
 
 
 def _annotated_path(info: SourceInfo, output: Path | None) -> Path:
@@ -68,5 +98,8 @@ def _default_path(info: SourceInfo) -> Path:
 def _refuse_collisions(info: SourceInfo, outputs: list[Path]) -> None:
     if info.path is not None and info.path.resolve() in (path.resolve() for path in outputs):
         raise SwahrError(f"{info.path} would be written over by its own output; write elsewhere.")
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise SwahrError(f"{outputs[0]} cannot be both the annotated output and the poses; name two files.")
+    seen: set[Path] = set()
+    for path in outputs:
+        if path.resolve() in seen:
+            raise SwahrError(f"{path} cannot be both of two outputs; name different files.")
+        seen.add(path.resolve())

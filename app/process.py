@@ -17,14 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.annotated import annotated
 from app.engine_settings import EngineSettings, GroupingChoice
 from app.map_overlay import MapLayer, layer_of
-from app.outputs import plan_sinks
+from app.outputs import POSE_SUFFIXES, plan_sinks
 from app.over_time import OverTime
 from app.overlay import OverlayStyle
 from app.recorded import run_recorded
 from app.sinks import Sink
 from app.sinks.json_lines import header
 from app.sources import Frame, SourceInfo, open_source
-from app.summary import Tally, counted, summary
+from app.summary import Tally, counted, listed, summary
 from engine.errors import SwahrError
 from grouping import People
 
@@ -42,7 +42,8 @@ class ProcessOptions:
     """What the user asked for.
 
     output: file or folder of the annotated pictures; None: beside the source.
-    json: where poses are written as JSON lines, ``Path()`` for beside the output; None: they are not.
+    json, csv, coco, openpose: where poses are written in that format, the last a folder; ``Path()`` for beside the
+    output; None: they are not.
     raw: people as each frame shows them, without ids and smoothing over time. quiet: no progress bar in the terminal.
     """
 
@@ -56,6 +57,15 @@ class ProcessOptions:
     quiet: bool = False
     engine: EngineSettings = EngineSettings()
     grouping: GroupingChoice = field(default_factory=GroupingChoice)
+    csv: Path | None = None
+    coco: Path | None = None
+    openpose: Path | None = None
+
+    @property
+    def poses(self) -> dict[str, Path]:
+        """Where poses are written, by format; see `app.outputs.plan_sinks`."""
+        places = {pose_format: getattr(self, pose_format) for pose_format in POSE_SUFFIXES}
+        return {pose_format: place for pose_format, place in places.items() if place is not None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +111,7 @@ def _let_go(error: BaseException | None, sinks: list[Sink]) -> None:
 
 def _note_partial(error: Exception, sinks: list[Sink]) -> None:
     if kept := [str(sink.partial) for sink in sinks if sink.partial is not None]:
-        error.add_note(f"What was written so far is in {' and '.join(kept)}.")
+        error.add_note(f"What was written so far is in {listed(kept)}.")
 
 
 def _process(
@@ -115,12 +125,12 @@ def _process(
         def first_line() -> Mapping[str, Any]:
             return header(source.info, estimator, over_time is not None)
 
-        planned = plan_sinks(source.info, options.output, options.json, first_line, options.overwrite)
+        planned = plan_sinks(source.info, options.output, options.poses, first_line, options.overwrite)
         # The first sink is closed first: where its last bytes fail, the poses stay partial as well.
         for sink in reversed(planned):
             sinks.insert(0, stack.enter_context(sink))
         # Without poses and smoothing nobody wants sigmas, which cost the scale branch.
-        estimator = options.engine.load(sigmas=options.json is not None or over_time is not None)
+        estimator = options.engine.load(sigmas=bool(options.poses) or over_time is not None)
         options.grouping.apply(estimator)
         _end_if(stopped)
         console = Console(stderr=True)

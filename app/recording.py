@@ -23,7 +23,7 @@ from app.sinks.partial import free_path
 from app.sinks.video import VideoWriter
 from app.sources import Frame, SourceInfo, VideoFormat
 from app.sources.live_names import shown_name
-from app.summary import counted
+from app.summary import counted, listed
 from engine.errors import SwahrError
 from grouping import People
 
@@ -169,7 +169,7 @@ class Recorder:
         else:
             sentence = f"The recording has ended by a bug of swahr ({type(error).__name__}: {error})."
         if kept := [str(sink.partial) for sink in self._sinks if sink.partial is not None]:
-            sentence = f"{sentence.rstrip('.')}; what was recorded so far is in {' and '.join(kept)}."
+            sentence = f"{sentence.rstrip('.')}; what was recorded so far is in {listed(kept)}."
         self.error = sentence
         try:
             while True:

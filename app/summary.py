@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ def summary(info: SourceInfo, tally: Tally, estimator: Any, sinks: list[Sink], n
     rate = "" if info.kind == "image" else f", {tally.rate:.1f} frames a second"
     sentences = [
         _found(info, tally),
-        f"Written: {' and '.join(str(sink.path) for sink in sinks)}.",
+        f"Written: {listed([sink.path for sink in sinks])}.",
         f"Model {estimator.model} at {estimator.size} px, {estimator.backend} on {estimator.device} "
         f"in {estimator.precision}{rate}.",
     ]
@@ -69,6 +70,12 @@ def _found(info: SourceInfo, tally: Tally) -> str:
         f"Found {tally.mean_people:.2f} people a {unit[0]} in {counted(tally.frames, *unit)} of {info.name}, "
         f"at most {tally.most_people}; {empty} without people."
     )
+
+
+def listed(things: Sequence[object]) -> str:
+    """A, B and C."""
+    words = [str(thing) for thing in things]
+    return " and ".join([*([", ".join(words[:-1])] if words[1:] else []), words[-1]])
 
 
 def counted(number: int, one: str, many: str) -> str:

@@ -6,67 +6,40 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.sources import Frame, SourceInfo
-from engine.errors import SwahrError
-from grouping import People
+from grouping import People, Skeleton
 
-from .partial import PartialFile
+from .poses import PosedFrame, PoseFile
+
+FORMAT, VERSION = "swahr-poses", 1
 
 
-class JsonLinesWriter:
+class JsonLinesWriter(PoseFile):
     """Writes every frame's people, empty frames included, so that the file can be read while it grows.
 
     header: gives the first line, when the first frame comes.
     """
 
     def __init__(self, path: Path, header: Callable[[], Mapping[str, Any]], overwrite: bool = False) -> None:
-        self.path = path
-        self.notes: list[str] = []
+        super().__init__(path, overwrite)
         self._header = header
-        self._file = PartialFile(path, overwrite)
 
-    @property
-    def partial(self) -> Path | None:
-        """Where what was written is found after a failure."""
-        return self._file.partial
+    def first_text(self) -> str:
+        """The header's line."""
+        return as_line(self._header())
 
-    def __enter__(self) -> Self:
-        self._file.__enter__()
-        self._lines = self._file.writing.open("w", encoding="utf-8", newline="\n")
-        return self
+    def frame_text(self, frame: PosedFrame) -> str:
+        """The frame's line."""
+        return as_line(posed_record(frame))
 
-    def write(self, frame: Frame, picture: NDArray[np.uint8], people: People) -> None:
-        """Add one line; the picture is not looked at."""
-        try:
-            if frame.index == 0:
-                self._lines.write(as_line(self._header()))
-            self._lines.write(as_line(frame_record(frame, people)))
-            self._lines.flush()
-        except OSError as error:
-            raise self._failure(error) from None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._lines.close()
-        except OSError as failure:  # what could not be written before is tried again
-            self._file.__exit__(type(failure), failure, None)
-            if kind is None:
-                raise self._failure(failure) from None
-        else:
-            self._file.__exit__(kind, error, traceback)
-
-    def _failure(self, error: OSError) -> SwahrError:
-        return SwahrError(
-            f"{self.path} cannot be written ({error.strerror}); free space on the disk or write elsewhere."
-        )
+def bare_header(skeleton: Skeleton) -> dict[str, Any]:
+    """The first line of poses of which nothing else is known."""
+    return {"format": FORMAT, "version": VERSION, "skeleton": skeleton.to_dict()}
 
 
 def header(source: SourceInfo, estimator: Any, smoothed: bool) -> dict[str, Any]:
@@ -76,8 +49,8 @@ def header(source: SourceInfo, estimator: Any, smoothed: bool) -> dict[str, Any]
     ``size`` are null where the source has none.
     """
     return {
-        "format": "swahr-poses",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
         "source": source.name,
         "kind": source.kind,
         "size": source.size,
@@ -103,13 +76,19 @@ def frame_record(frame: Frame, people: People) -> dict[str, Any]:
     A box is left, top, right, bottom; a keypoint is x, y, score, sigma. Pictures have no time (null), and
     those of a folder bring their ``file`` and ``size`` instead. A sigma is null without a scale branch.
     """
-    record: dict[str, Any] = {"frame": frame.index, "time": None if frame.time is None else float(frame.time)}
+    return posed_record(PosedFrame.of(frame, people))
+
+
+def posed_record(frame: PosedFrame) -> dict[str, Any]:
+    """See `frame_record`."""
+    record: dict[str, Any] = {"frame": frame.index, "time": frame.time}
     if frame.pts is not None:
         record["pts"] = frame.pts
     if frame.name is not None:
-        height, width = frame.image.shape[:2]
-        record |= {"file": frame.name, "size": [width, height]}
-    return record | {"people": people_records(people)}
+        record["file"] = frame.name
+    if frame.size is not None:
+        record["size"] = list(frame.size)
+    return record | {"people": people_records(frame.people)}
 
 
 def people_records(people: People) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from app.options import with_json_path
+from app.options import with_optional_paths
 from grouping import COCO17, GroupingOptions, People
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,9 @@ def test_models_lists_the_presets(capsys):
         ["evaluate", "x.json", "--scales", "one"],
         ["train", "missing.toml"],
         ["evaluate", "missing.json"],
+        ["convert", "missing.jsonl"],
+        ["convert", "missing.jsonl", "-o", "out.csv"],
+        ["convert", "missing.jsonl", "-o", "out.xml"],
     ],
 )
 def test_wrong_arguments_are_refused(arguments, capfd, monkeypatch, tmp_path):
@@ -204,6 +207,11 @@ def test_wrong_demo_options_are_refused(swahr, tmp_path, capfd):
         (["-o", "old.png"], "old.png exists already"),
         (["--json", "old.json"], "old.json exists already"),
         (["--json", "no/poses.json"], "The folder no does not exist"),
+        (["--csv=old.json"], "old.json exists already"),
+        (["--coco", "old.json"], "old.json exists already"),
+        (["--openpose=old.json"], "The folder old.json cannot be created"),
+        (["--openpose=no/poses"], "The folder no/poses cannot be created"),
+        (["--csv=same", "--coco=same"], "same cannot be both of two outputs"),
     ],
 )
 def test_bad_outputs_are_refused(swahr, tmp_path, capfd, arguments, told):
@@ -237,12 +245,22 @@ def test_wrong_models_are_refused(tmp_path, monkeypatch, capfd, arguments, told)
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_json_takes_a_path_or_none():
-    assert with_json_path(["--json", "clip.mp4"]) == ["--json=", "clip.mp4"]
-    assert with_json_path(["clip.mp4", "--json"]) == ["clip.mp4", "--json="]
-    assert with_json_path(["--json", "p.jsonl", "clip.mp4"]) == ["--json=p.jsonl", "clip.mp4"]
-    assert with_json_path(["clip.mp4", "--json=p.txt"]) == ["clip.mp4", "--json=p.txt"]
-    assert with_json_path(["--json", "--flip"]) == ["--json=", "--flip"]
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        ("--json clip.mp4", "--json= clip.mp4"),
+        ("clip.mp4 --json", "clip.mp4 --json="),
+        ("--json p.jsonl clip.mp4", "--json=p.jsonl clip.mp4"),
+        ("clip.mp4 --json=p.txt", "clip.mp4 --json=p.txt"),
+        ("--json --flip", "--json= --flip"),
+        ("--csv --coco p.json --openpose clip.mp4", "--csv= --coco=p.json --openpose= clip.mp4"),
+        ("--csv p.csv --json p.csv", "--csv=p.csv --json= p.csv"),
+        ("--openpose p.openpose pictures/", "--openpose=p.openpose pictures/"),
+        ("--openpose pictures/", "--openpose= pictures/"),
+    ],
+)
+def test_poses_take_a_path_or_none(given, joined):
+    assert with_optional_paths(given.split()) == joined.split()
 
 
 def test_quiet_says_nothing(swahr, tmp_path, capfd):

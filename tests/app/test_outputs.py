@@ -26,8 +26,10 @@ from grouping import COCO17, People
 VIDEO = VideoFormat(rate=Fraction(30), time_base=Fraction(1, 30))
 
 
-def planned(info, output=None, json_path=None):
-    return [sink.path for sink in plan_sinks(info, output, json_path, dict, overwrite=False)]
+def planned(info, output=None, json_path=None, **poses):
+    if json_path is not None:
+        poses["json"] = json_path
+    return [sink.path for sink in plan_sinks(info, output, poses, dict, overwrite=False)]
 
 
 def test_default_names_lie_beside_the_source(tmp_path):
@@ -41,6 +43,10 @@ def test_default_names_lie_beside_the_source(tmp_path):
     folder = SourceInfo("p", "folder", Path("some/p.d"), names=("1.png",))
     assert planned(folder, json_path=BESIDE_OUTPUT) == [Path("some/p.d.swahr"), Path("some/p.d.swahr.jsonl")]
     assert planned(SourceInfo("demo:", "demo", video=VIDEO)) == [Path("demo.swahr.mp4")]
+    others = dict.fromkeys(("csv", "coco", "openpose"), BESIDE_OUTPUT)
+    names = ["clip.swahr.mp4", "clip.swahr.csv", "clip.swahr.coco.json", "clip.swahr.openpose"]
+    assert planned(clip, **others) == [tmp_path / name for name in names]
+    assert planned(photo, csv=BESIDE_OUTPUT, coco=Path("c.json"))[1:] == [Path("a.swahr.csv"), Path("c.json")]
 
 
 def test_a_source_is_never_written_over(tmp_path):
@@ -50,6 +56,12 @@ def test_a_source_is_never_written_over(tmp_path):
             planned(clip, output, json_path)
     with pytest.raises(SwahrError, match="cannot be both"):
         planned(clip, tmp_path / "out.mp4", tmp_path / "out.mp4")
+    pictures = SourceInfo("p", "folder", tmp_path / "p", names=("1.png",))
+    for first, second in (("json", "coco"), ("csv", "coco"), ("coco", "openpose")):
+        with pytest.raises(SwahrError, match=r"out cannot be both"):
+            planned(clip, **{first: tmp_path / "out", second: tmp_path / "x" / ".." / "out"})
+    with pytest.raises(SwahrError, match="cannot be both"):
+        planned(pictures, tmp_path / "out", openpose=tmp_path / "out")
 
 
 def test_file_appears_only_when_complete(tmp_path):
