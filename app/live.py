@@ -126,7 +126,7 @@ class LivePipeline(Generic[Item, Result]):
     on_result: called on the inferring thread when `take` has something; it should only wake whoever shows.
     on_end: called once, on the thread that ended last, with None when the source has come to its end or the pipeline
         was stopped, or else with the error that a stage raised.
-    close: called by `stop`; ends what the source waits for.
+    close: called by `stop`, and after an error; ends what the source waits for. It may be called twice.
     state: "running", then "stopped" or "faulted".
     """
 
@@ -176,6 +176,11 @@ class LivePipeline(Generic[Item, Result]):
             if thread.ident is not None:
                 thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def inferring(self) -> bool:
+        """Whether `infer` may still be called, or be at work."""
+        return self._threads[1].is_alive()
 
     def take(self) -> Shot[Item, Result] | None:
         """The newest result that was not taken yet, to be shown now, or None."""
@@ -237,6 +242,8 @@ class LivePipeline(Generic[Item, Result]):
             # After the capture the last frame is still inferred; after an error nothing is.
             self._frames.close(throw_away=self._error is not None or stage == self._infer)
             self._stopping = self._stopping or self._error is not None or stage == self._infer
+            if self._error is not None:
+                self._close()  # a capture that waits is to end as well
             with self._lock:
                 self._running -= 1
                 last = self._running == 0

@@ -66,6 +66,11 @@ class Playback:
         """Seconds from the source's beginning to the last frame that was given; None before, and without a timeline."""
         return None if self._position is None else float(self._position)
 
+    @property
+    def has_timeline(self) -> bool:
+        """Whether it can be sought and stepped: as far as is known, before it is open."""
+        return not self.live and (self._source is None or isinstance(self._source, SeekableSource))
+
     def position_of(self, frame: Frame) -> float | None:
         """Where a frame that was given lies, in the same seconds; None without a timeline."""
         return float(self._source.position(frame)) if isinstance(self._source, SeekableSource) else None
@@ -115,14 +120,14 @@ class Playback:
 
         Of several calls that were not answered yet the last one counts. Where there is no timeline nothing happens.
         """
-        if self._has_timeline():
+        if self.has_timeline:
             with self._changed:
                 self._order = _Order(max(Fraction(0), Fraction(seconds)))
                 self._changed.notify_all()
 
     def step(self, frames: int) -> None:
         """Pause, and give the frame so many on, or back; at most the last or first. Calls not answered yet add up."""
-        if self._has_timeline():
+        if self.has_timeline:
             with self._changed:
                 self._paused = True
                 order = self._order or _Order()
@@ -233,10 +238,6 @@ class Playback:
     def _tell_change(self) -> None:
         if self.on_change is not None and not self._closed:
             self.on_change()
-
-    def _has_timeline(self) -> bool:
-        """As far as is known; before the source is open, what is asked for is kept."""
-        return not self.live and (self._source is None or isinstance(self._source, SeekableSource))
 
     def _take_order(self) -> _Order | None:
         with self._changed:

@@ -29,6 +29,7 @@ Answers = tuple[Tensor, Tensor]
 _log = logging.getLogger(__name__)
 _REFERENCE = Choice("eager", "float32")
 _KEPT = 16  # compiled networks; each holds weights of its own
+_COMPILING = threading.Lock()  # compilers that trace a network spoil each other's work in the same process
 _FIXED_BATCHES = ("inductor", "tensorrt")  # compiling for each number of images would take minutes each
 
 
@@ -140,7 +141,8 @@ class NetworkRunner:
         """Compile with the present choice, or give it up."""
         try:
             task = self._task(shape, alphas, choice.precision)
-            compiled = backends.module(choice.backend).compile(task)
+            with _COMPILING:
+                compiled = backends.module(choice.backend).compile(task)
             fault = None if choice == _REFERENCE else self._fault(task, choice, compiled)
         except torch.OutOfMemoryError:
             raise

@@ -151,7 +151,7 @@ def open_source(name: str, endless: bool = True) -> Source:
 
         return DemoSource(name)
     path = Path(name)
-    if not path.exists():
+    if not _exists(path):
         raise SwahrError(f"There is no file or folder named {shown_name(name)}; check the path.")
     if path.is_dir():
         from .pictures import FolderSource
@@ -170,6 +170,13 @@ def whole_units(seconds: Fraction | float, unit: Fraction) -> int:
     """How many whole units lie in so many seconds, at least 0; what a float rounded off is made up for."""
     rounded = min(Fraction(1, 1_000_000), unit / 4)
     return max(0, math.floor((Fraction(seconds) + rounded) / unit))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long a name, or a folder that may not be looked into
+        return False
 
 
 def check_size(name: str, width: int, height: int) -> None:

@@ -127,12 +127,15 @@ class LiveSource(Source):
     def _found_again(self) -> NDArray[np.uint8] | None:
         """Open it again and again, until there is a picture or, with None, the source is closed."""
         attempt, hanging = 0, []
+        begins_again = self._device.over
         while not self._closed.is_set():
             self._device.end()
             hanging = [device for device in {*hanging, self._device} if not device.released.is_set()]
-            self._tell("lost", f"{self._called} is gone; trying again.")
-            self._wait(PAUSES[min(attempt, len(PAUSES) - 1)])
-            attempt += 1
+            if not begins_again:
+                self._tell("lost", f"{self._called} is gone; trying again.")
+                self._wait(PAUSES[min(attempt, len(PAUSES) - 1)])
+                attempt += 1
+            begins_again = False
             if len(hanging) >= _MOST_HANGING:
                 continue
             with self._changing:
@@ -164,11 +167,13 @@ class _Device:
     """A reader with a thread of its own, so that a call that hangs keeps nobody waiting.
 
     released: set once the reader was released, or could not be opened. error: why there was no picture, if known.
+    over: whether what was read has come to an end of its own.
     """
 
     def __init__(self, opener: Callable[[], Reader]) -> None:
         self.released = Event()
         self.error: Exception | None = None
+        self.over = False
         self._orders: SimpleQueue[bool] = SimpleQueue()  # True: read; False: release
         self._answers: SimpleQueue[NDArray[np.uint8] | None] = SimpleQueue()
         Thread(target=self._serve, args=(opener,), name="live source", daemon=True).start()
@@ -193,6 +198,7 @@ class _Device:
             reader = opener()
             while self._orders.get() and (image := reader.read()) is not None:
                 self._answers.put(image)
+            self.over = getattr(reader, "ends", False)
         except Exception as error:  # told by whoever reads
             self.error = error
         finally:
@@ -235,7 +241,10 @@ class CameraReader:
 
 
 class StreamReader:
-    """A network stream's best video, through FFmpeg, with as little delay as it can do."""
+    """A network stream's best video, through FFmpeg, with as little delay as it can do.
+
+    ends: whether it is a file after all, which says how long it is; it is then read no faster than it is to be shown.
+    """
 
     def __init__(self, address: str) -> None:
         import av
@@ -252,6 +261,8 @@ class StreamReader:
         if self._stream is None or self._stream.codec_context is None:
             self._container.close()
             raise UnreadableError("it has no video that can be decoded")
+        self.ends = bool(self._container.duration)
+        self._began: float | None = None  # when the moment 0 of a file was shown, or would have been
         self._stream.thread_type = "SLICE"  # threads that decode whole frames each hold one back
         self._frames = self._decoded()
 
@@ -268,6 +279,10 @@ class StreamReader:
         from .video import upright
 
         frame = next(self._frames, None)
+        if frame is not None and self.ends and frame.time is not None:
+            now = time.monotonic()
+            self._began = now - frame.time if self._began is None else self._began
+            time.sleep(min(1.0, max(0.0, self._began + frame.time - now)))
         return None if frame is None else upright(frame)
 
     def release(self) -> None:

@@ -14,7 +14,10 @@ from app.viewer.icons import icon
 
 @dataclass(frozen=True)
 class Entry:
-    """One action. keys: the first is the one that is shown. short: for the toolbar. toggles: on or off."""
+    """One action. keys: the first is the one that is shown. short: for the toolbar. toggles: on or off.
+
+    repeats: while its key is held.
+    """
 
     name: str
     text: str
@@ -23,6 +26,7 @@ class Entry:
     short: str = ""
     hint: str = ""
     toggles: bool = False
+    repeats: bool = False
 
 
 SEPARATOR = Entry("", "", ())
@@ -90,12 +94,12 @@ MENUS: dict[str, tuple[Entry, ...]] = {
             "The tag (associative embedding) of the likeliest keypoint: alike within a person",
             toggles=True,
         ),
-        Entry("next_keypoint", "Map of the next &keypoint", ("K",)),
-        Entry("previous_keypoint", "Map of the keypoint before", ("Shift+K",)),
+        Entry("next_keypoint", "Map of the next &keypoint", ("K",), repeats=True),
+        Entry("previous_keypoint", "Map of the keypoint before", ("Shift+K",), repeats=True),
         SEPARATOR,
-        Entry("next_person", "&Point at the next person", ("N",)),
-        Entry("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+=")),
-        Entry("zoom_out", "Zoom &out", ("Ctrl+-",)),
+        Entry("next_person", "&Point at the next person", ("N",), repeats=True),
+        Entry("zoom_in", "Zoom &in", ("Ctrl++", "Ctrl+="), repeats=True),
+        Entry("zoom_out", "Zoom &out", ("Ctrl+-",), repeats=True),
         Entry("fit", "&Fit the picture", ("Ctrl+0",)),
         SEPARATOR,
         Entry("panel", "P&anel", ("F9",), "settings", "Panel", toggles=True),
@@ -103,12 +107,12 @@ MENUS: dict[str, tuple[Entry, ...]] = {
     ),
     "&Play": (
         Entry("pause", "&Pause", ("Space",), "pause", toggles=True),
-        Entry("step_back", "One frame &back", (",",), "step_back"),
-        Entry("step_forward", "One frame &forward", (".",), "step_forward"),
-        Entry("back", "Five seconds b&ack", ("Left",)),
-        Entry("forward", "Five seconds f&orward", ("Right",)),
-        Entry("slower", "&Slower", ("[",)),
-        Entry("faster", "F&aster", ("]",)),
+        Entry("step_back", "One frame &back", (",",), "step_back", repeats=True),
+        Entry("step_forward", "One frame &forward", (".",), "step_forward", repeats=True),
+        Entry("back", "Five seconds b&ack", ("Left",), repeats=True),
+        Entry("forward", "Five seconds f&orward", ("Right",), repeats=True),
+        Entry("slower", "&Slower", ("[",), repeats=True),
+        Entry("faster", "F&aster", ("]",), repeats=True),
         Entry("loop", "&Loop", ("L",), "loop", hint="Begin again at the end", toggles=True),
     ),
     "&Help": (
@@ -131,6 +135,7 @@ def build_actions(window: QMainWindow, calls: Mapping[str, Callable[..., object]
                 continue
             action = actions[entry.name] = QAction(entry.text, window, checkable=entry.toggles)
             action.setShortcuts([QKeySequence(key) for key in entry.keys])
+            action.setAutoRepeat(entry.repeats)
             action.setIconText(entry.short or entry.text.replace("&", ""))
             if entry.icon:
                 action.setIcon(icon(entry.icon))

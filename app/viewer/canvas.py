@@ -13,6 +13,7 @@ from PyQt6.QtGui import (
     QColor,
     QEnterEvent,
     QImage,
+    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -33,6 +34,13 @@ HOVER_DISTANCE = 24.0  # of the cursor to a keypoint, in device-independent pixe
 ZOOM_STEP = 1.25  # a notch of the wheel
 
 _NOTCH = 120  # Qt counts eighths of a degree, and a notch has 15 degrees
+_PAN_PART = 0.1  # of the widget, for a press of Shift and an arrow
+_PAN_KEYS = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
 _DRAG_BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton)
 
 _BACKGROUND = QColor(20, 20, 22)
@@ -77,7 +85,7 @@ class Canvas(QWidget):
 
     The wheel zooms around the cursor, dragging with the left or middle button pans, a double click fits the frame to
     the widget again. A picture of another size is fitted; one of the same size keeps the view, so a video can be
-    watched enlarged.
+    watched enlarged. With the keyboard's focus Shift and the arrows pan.
 
     show_skeletons, show_boxes, show_rings: what is drawn of people; a ring's radius is its keypoint's sigma, and
     without sigmas there are none. People of whom nothing is drawn are not found by the cursor.
@@ -105,6 +113,7 @@ class Canvas(QWidget):
         self._followed: int | None = None  # the id of the person whom the cursor is thought to be at
         self._last_emitted = -1
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("The picture with its people")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
@@ -208,6 +217,14 @@ class Canvas(QWidget):
             self.fit()
         else:
             self.mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        if event.modifiers() != Qt.KeyboardModifier.ShiftModifier or event.key() not in _PAN_KEYS:
+            super().keyPressEvent(event)
+            return
+        x, y = _PAN_KEYS[event.key()]
+        self._viewport.pan(x * self.width() * _PAN_PART, y * self.height() * _PAN_PART)
+        self._redraw()
 
     def enterEvent(self, event: QEnterEvent) -> None:  # noqa: N802
         self._cursor = event.position()

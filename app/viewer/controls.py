@@ -167,13 +167,13 @@ class Controls(QWidget):
         self.precision = QComboBox(toolTip="What the network computes in")
         self.precision.addItems(PRECISIONS)
         for label, widget in (
-            ("M&odel", self.model),
-            ("&Preset", self.preset),
+            ("Mod&el", self.model),
+            ("P&reset", self.preset),
             ("&Input size", self.input_size),
-            ("&Flip", self.flip),
+            ("F&lip", self.flip),
             ("&Backend", self.backend),
             ("&Device", self.device),
-            ("P&recision", self.precision),
+            ("Precisio&n", self.precision),
         ):
             form.addRow(label, widget)
         self._engine_form = form
@@ -199,6 +199,9 @@ class Controls(QWidget):
         preset = self.preset.currentText()
         model = self.model.currentData()
         self._preset_row(model)
+        if _wants_preset(model) and preset not in PRESETS:
+            self.preset.setFocus()  # it cannot be loaded without one
+            return
         self._engine = self._shown_engine = EngineSettings(
             model=model,
             preset=preset if preset in PRESETS and _wants_preset(model) else None,
@@ -271,5 +274,7 @@ def _slider(low: float, high: float, hint: str) -> QLabeledDoubleSlider:
 
 def _set_silently(widget: Any, value: Any) -> None:
     widget.blockSignals(True)
+    if not isinstance(value, bool) and value > widget.maximum():
+        widget.setMaximum(value)  # an option of the command may be beyond what is offered here
     widget.setChecked(value) if isinstance(value, bool) else widget.setValue(value)
     widget.blockSignals(False)

@@ -64,7 +64,7 @@ class AddressDialog(QDialog):
     def __init__(self, parent: QWidget | None = None, address: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle("Open an address")
-        self.address = QLineEdit(address, placeholderText="rtsp://host/path, http://host/video.mp4, camera:0")
+        self.address = QLineEdit(address, placeholderText="rtsp://host/path, https://host/stream, camera:0")
         self.address.setMinimumWidth(420)
         column = QVBoxLayout(self)
         label = QLabel("&Address of a stream; a password in it is neither shown elsewhere nor kept.")
@@ -88,13 +88,13 @@ class KeySheet(QDialog):
         grid = QGridLayout(self)
         grid.setHorizontalSpacing(32)
         sheet = key_sheet()
-        sheet["Mouse"] = [
+        sheet["Picture"] = [
             ("Wheel", "Zoom around the cursor"),
-            ("Drag", "Move the enlarged picture"),
+            ("Drag, Shift+arrows", "Move the enlarged picture"),
             ("Double click", "Fit the picture"),
             ("Hover", "Who it is, and which keypoint"),
         ]
-        columns = [["File"], ["Show"], ["Play", "Help", "Mouse"]]
+        columns = [["File"], ["Show"], ["Play", "Help", "Picture"]]
         for column, menus in enumerate(columns):
             rows = "".join(f"<tr><td colspan=2><b>{menu}</b></td></tr>" + _rows(sheet[menu]) for menu in menus)
             grid.addWidget(QLabel(f"<table cellspacing=4>{rows}</table>"), 0, column, Qt.AlignmentFlag.AlignTop)

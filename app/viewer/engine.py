@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from app.engine_settings import EngineSettings, GroupingChoice
 from app.map_overlay import MapLayer, MapStyle, blend, layer_of
 from app.over_time import OverTime
+from app.viewer.errors import error_sentence
+from app.viewer.job import Job
 
 if TYPE_CHECKING:
     from app.sources import Frame
@@ -74,7 +76,8 @@ class ViewEngine:
     What takes long, an engine and the first use of the scale branch, is made ready on a thread of its own; while it
     is, what there is goes on. An engine that cannot be loaded is told to `on_failure`, and `engine` is again what runs.
     on_change: called when something is ready, or has begun; on the thread that it happened on, as is on_failure.
-    load: makes an estimator. doing: what is being made ready, in words, or "".
+    load: makes an estimator. loaded: what runs; None before the first is loaded. devices: what it may run on here, once
+    that is known.
     """
 
     def __init__(
@@ -87,50 +90,64 @@ class ViewEngine:
     ) -> None:
         self.engine, self.view = engine, view
         self.on_change, self.on_failure = on_change, on_failure
+        self.loaded: EngineSettings | None = None
+        self.devices: list[str] = []
         self._load = load
         self._estimator: Any = None
-        self._loaded: EngineSettings | None = None
-        self._loading: _Loading | None = None
+        self._loading: Job | None = None
+        self._wanted: EngineSettings | None = None  # what is being loaded
+        self._awaited = False  # by the first frame, which tells its error
+        self._compiling: Job | None = None
+        self._preparing: Job | None = None
         self._branch_ready: set[tuple[int, int]] = set()  # frames' sizes, for this estimator
-        self._preparing: threading.Thread | None = None
+        self._left = False
         self._answer: tuple[tuple[Any, ...], People, Any] | None = None
         self._over_time = OverTime()
-        self._compiling = ""
-
-    @property
-    def loaded(self) -> EngineSettings | None:
-        """What runs; None before the first is loaded."""
-        return self._loaded
 
     @property
     def doing(self) -> str:
-        loading, preparing = self._loading, self._preparing
-        if loading is not None and not loading.done:
-            return f"Loading {loading.settings.model} …"
-        if preparing is not None and preparing.is_alive():
-            return "Making the scale branch ready …"
-        return self._compiling
+        """What is being made ready, in words, or ""."""
+        for job in (self._loading, self._compiling, self._preparing):
+            if job is not None and not job.done:
+                return job.doing
+        return ""
+
+    @property
+    def preparing(self) -> bool:
+        """Whether the scale branch is being made ready."""
+        return self._preparing is not None and not self._preparing.done
 
     def begin(self) -> None:
         """Load what is wanted before the first frame comes."""
-        if self._estimator is None and self._loading is None:
-            self._loading = _Loading(self._load, self.engine, None, self._loading_ended)
+        failed = self._loading is not None and self._loading.done and self._loading.error is not None
+        if self._estimator is None and (self._loading is None or failed):
+            self._begin_loading(None)
 
     def cancel(self) -> None:
         """Stay with what runs; what is being loaded is thrown away when it is there."""
-        if self._loaded is not None:
-            self.engine = self._loaded
+        self._loading = None
+        if self.loaded is not None:
+            self.engine = self.loaded
         self.on_change()
 
+    def leave(self) -> None:
+        """The source is closed: whoever waits for an engine need not."""
+        self._left = True
+
+    def enter(self) -> None:
+        """Another source follows."""
+        self._left = False
+        self._answer, self._over_time = None, OverTime()
+
     def __call__(self, frame: Frame) -> View:
-        """Raises SwahrError where the first engine cannot be loaded."""
+        """Raises SwahrError where the first engine cannot be loaded, and LeftError after `leave`."""
         self._take_up(frame)
         estimator, view = self._estimator, self.view
         view.grouping.apply(estimator)
         branch = bool(view.sigmas or view.overlay) and self._scale_branch_ready(frame)
         estimator.sigmas = view.sigmas and branch
-        people, maps = self._found(estimator, frame, bool(view.overlay) and branch)
-        seconds, began = dict(estimator.stage_seconds), time.perf_counter()
+        people, maps, seconds = self._found(estimator, frame, bool(view.overlay) and branch)
+        began = time.perf_counter()
         picture, layer, note = frame.image, None, " ".join(estimator.messages[-1:])
         if maps is not None and view.overlay == "scale" and maps.alphas is None:
             note = f"The model {estimator.model} has no scale branch to show."
@@ -141,57 +158,89 @@ class ViewEngine:
             seconds["map"] = time.perf_counter() - began
         return View(frame, people, picture, view, estimator, seconds, layer, note)
 
-    def _found(self, estimator: Any, frame: Frame, with_maps: bool) -> tuple[People, Any]:
-        """The people, and the maps if they are wanted; what was found in the same frame is not looked for again."""
+    def _found(self, estimator: Any, frame: Frame, with_maps: bool) -> tuple[People, Any, dict[str, float]]:
+        """The people, the maps if they are wanted, and how long it took: nothing for the same frame once more."""
         self._over_time.smooth = self.view.smooth
         asked = frame, estimator, estimator.options, estimator.sigmas, self.view.smooth, with_maps
-        if self._answer is None or self._answer[0] != asked:
-            people, maps = estimator.detailed(frame.image) if with_maps else (estimator(frame.image), None)
-            self._answer = asked, self._over_time(people, frame.time), maps
-        return self._answer[1:]
-
-    def forget(self) -> None:
-        """Another source follows."""
-        self._answer, self._over_time = None, OverTime()
+        if self._answer is not None and self._answer[0] == asked:
+            return *self._answer[1:], {}
+        people, maps = estimator.detailed(frame.image) if with_maps else (estimator(frame.image), None)
+        self._answer = asked, self._over_time(people, frame.time), maps
+        return *self._answer[1:], dict(estimator.stage_seconds)
 
     # -- loading beside ------------------------------------------------------------------------------------------
 
     def _take_up(self, frame: Frame) -> None:
         """Begin to load what is wanted, and change to it when it is ready."""
+        size = frame.image.shape[1::-1]
         if self._estimator is None:
-            self.begin()
-            self._loading.thread.join()
-            if self._loading.error is not None:
-                error, self._loading = self._loading.error, None
-                raise error
-        if self._loading is not None and self._loading.done:
-            ready, self._loading = self._loading, None
-            if ready.estimator is not None and (self._estimator is None or ready.settings == self.engine):
-                first = self._estimator is None
-                self._estimator, self._loaded = ready.estimator, ready.settings
-                self._branch_ready = set()
-                if first:
-                    self._compile_for(*frame.image.shape[1::-1])
-        if self.engine != self._loaded and self._loading is None:
-            size = frame.image.shape[1::-1]
-            self._loading = _Loading(self._load, self.engine, size, self._loading_ended)
+            self._first_engine(size)
+        ready = self._loading
+        if ready is not None and ready.done:
+            self._loading = None
+            if ready.error is None and self._wanted == self.engine:
+                self._use(ready.result)
+        if self.engine != self.loaded and self._loading is None:
+            self._begin_loading(size)
             self.on_change()
 
-    def _compile_for(self, width: int, height: int) -> None:
-        """Before the very first picture, for which there is nothing else that could go on."""
-        self._compiling = f"Compiling for {width} × {height} pixels …"
-        self.on_change()
+    def _first_engine(self, size: tuple[int, int]) -> None:
+        """Wait for the first engine, and compile it for these frames: there is nothing that could go on meanwhile."""
+        self._awaited = True
         try:
-            self._estimator.prepare(width, height)
-        finally:
-            self._compiling = ""
+            self.begin()
+            loading = self._loading
+            self._wait(loading)
+            if loading.error is not None:
+                self._loading = None
+                raise loading.error
+            if self._compiling is not None:
+                self._wait(self._compiling)  # for a source that was closed meanwhile
+            words = f"Compiling for {size[0]} × {size[1]} pixels …"
+            compiling = Job(words, lambda: loading.result.prepare(*size), lambda job: self.on_change())
+            self._compiling = compiling
+            compiling.start()
             self.on_change()
+            self._wait(compiling)
+            if compiling.error is not None:
+                raise compiling.error
+            self._loading = self._compiling = None
+            self._use(loading.result)
+        finally:
+            self._awaited = False
 
-    def _loading_ended(self, loading: _Loading) -> None:
-        if loading.error is not None and self._loaded is not None:
-            if self.engine == loading.settings:
-                self.engine = self._loaded
-            self.on_failure(str(loading.error))
+    def _wait(self, job: Job) -> None:
+        job.wait(lambda: self._left)
+        if not job.done:
+            raise LeftError
+
+    def _use(self, estimator: Any) -> None:
+        self._estimator, self.loaded = estimator, self._wanted
+        self._branch_ready = set()
+
+    def _begin_loading(self, size: tuple[int, int] | None) -> None:
+        """size: of the frames to make it ready for, where other frames go on meanwhile."""
+        wanted = self._wanted = self.engine
+
+        def load() -> Any:
+            estimator = self._load(wanted)
+            if size is not None:
+                estimator.prepare(*size)
+            from engine.devices import devices_at_hand
+
+            self.devices = devices_at_hand()
+            return estimator
+
+        self._loading = Job(f"Loading {Path(wanted.model).name} …", load, self._loading_ended)
+        self._loading.start()
+
+    def _loading_ended(self, loading: Job) -> None:
+        if loading is not self._loading:
+            return  # cancelled
+        if loading.error is not None and not self._awaited:
+            if self.loaded is not None and self.engine == self._wanted:
+                self.engine = self.loaded
+            self.on_failure(error_sentence(loading.error))
         self.on_change()
 
     def _scale_branch_ready(self, frame: Frame) -> bool:
@@ -199,47 +248,19 @@ class ViewEngine:
         size = frame.image.shape[1::-1]
         if size in self._branch_ready:
             return True
-        if self._preparing is None or not self._preparing.is_alive():
-            arguments = self._estimator, size, self._branch_ready
-            self._preparing = threading.Thread(
-                target=self._prepare_beside, args=arguments, name="prepare scale branch", daemon=True
-            )
+        if not self.preparing:
+            estimator, ready = self._estimator, self._branch_ready
+
+            def prepare() -> None:
+                with contextlib.suppress(Exception):  # the next frame meets the same error, and tells it
+                    estimator.prepare(*size, sigmas=True)
+                ready.add(size)
+
+            self._preparing = Job("Making the scale branch ready …", prepare, lambda job: self.on_change())
             self._preparing.start()
             self.on_change()
         return False
 
-    def _prepare_beside(self, estimator: Any, size: tuple[int, int], ready: set[tuple[int, int]]) -> None:
-        with contextlib.suppress(Exception):  # the next frame meets the same error, and tells it
-            estimator.prepare(*size, sigmas=True)
-        ready.add(size)
-        self._preparing = None
-        self.on_change()
 
-
-class _Loading:
-    """An estimator that is being made on a thread of its own, and made ready for frames of a size."""
-
-    def __init__(
-        self,
-        load: Callable[[EngineSettings], Any],
-        settings: EngineSettings,
-        size: tuple[int, int] | None,
-        on_end: Callable[[_Loading], None],
-    ) -> None:
-        self.settings, self.done = settings, False
-        self.estimator: Any = None
-        self.error: Exception | None = None
-        self._load, self._size, self._on_end = load, size, on_end
-        self.thread = threading.Thread(target=self._run, name="load engine", daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            estimator = self._load(self.settings)
-            if self._size is not None:
-                estimator.prepare(*self._size)
-            self.estimator = estimator
-        except Exception as error:  # raised, or told, by whoever waits
-            self.error = error
-        self.done = True
-        self._on_end(self)
+class LeftError(Exception):
+    """Nobody waits for the frame any more."""

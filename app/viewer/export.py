@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
-from PyQt6.QtGui import QCloseEvent
+from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PyQt6.QtWidgets import (
     QCheckBox,
     QDialog,
@@ -27,45 +28,65 @@ from PyQt6.QtWidgets import (
 )
 
 from app.engine_settings import EngineSettings, GroupingChoice
-from app.viewer.figures import error_sentence
+from app.viewer.errors import error_sentence
+from engine.errors import SwahrError
 
-if TYPE_CHECKING:
-    from app.process import ProcessOptions
+_DONE = "Done"
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A file of the list, with what ProcessOptions takes."""
+
+    row: int
+    source: str
+    folder: str
+    json: bool
+    choices: dict[str, Any]
 
 
 class _Exporting(QObject):
-    """Processes files on a thread of its own. The first number of each signal is the file's place in the list."""
+    """Processes files on a thread of its own. The first number of each signal is the file's row in the list."""
 
+    begun = pyqtSignal(int)
     advanced = pyqtSignal(int, int, int, float)  # frames written, frames to expect or 0, frames a second
     finished = pyqtSignal(int, bool, str)
     ended = pyqtSignal()
 
-    def __init__(self, options: Sequence[ProcessOptions]) -> None:
+    def __init__(self, orders: Sequence[_Order]) -> None:
         super().__init__()
         self.stopped = Event()
-        self._options = options
+        self._orders = orders
         self.thread_ = Thread(target=self._run, name="export", daemon=True)
 
     def _run(self) -> None:
-        from app.process import process
-
-        for index, options in enumerate(self._options):
+        for order in self._orders:
             if self.stopped.is_set():
-                self.finished.emit(index, False, "Not begun.")
+                self.finished.emit(order.row, False, "Not begun.")
                 continue
-
-            def advance(frames: int, expected: int | None, rate: float, index: int = index) -> None:
-                self.advanced.emit(index, frames, expected or 0, rate)
-
+            self.begun.emit(order.row)
             try:
-                if options.output is not None:
-                    options.output.mkdir(parents=True, exist_ok=True)
-                self.finished.emit(index, True, process(options, advance, self.stopped))
-            except OSError as error:
-                self.finished.emit(index, False, f"{options.output} cannot be made ({error.strerror}).")
+                self.finished.emit(order.row, True, self._process(order))
             except Exception as error:  # told in the list; the next file is processed
-                self.finished.emit(index, False, error_sentence(error))
+                self.finished.emit(order.row, False, error_sentence(error))
         self.ended.emit()
+
+    def _process(self, order: _Order) -> str:
+        from app.outputs import BESIDE_OUTPUT
+        from app.process import ProcessOptions, process
+
+        output = Path(order.folder) if order.folder else None
+        if output is not None:
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise SwahrError(f"The folder {output} cannot be made ({error.strerror}); name another.") from None
+        json = BESIDE_OUTPUT if order.json else None
+        return process(
+            ProcessOptions(source=order.source, output=output, json=json, quiet=True, **order.choices),
+            lambda frames, expected, rate: self.advanced.emit(order.row, frames, expected or 0, rate),
+            self.stopped,
+        )
 
 
 class ExportDialog(QDialog):
@@ -81,6 +102,7 @@ class ExportDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Export")
+        self.setAcceptDrops(True)
         self.resize(760, 420)
         self._engine, self._grouping = engine, grouping
         self._exporting: _Exporting | None = None
@@ -95,7 +117,9 @@ class ExportDialog(QDialog):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.table.setColumnWidth(1, 170)
         self._add, self._remove = QPushButton("&Add files …"), QPushButton("&Remove")
+        self._add_folder = QPushButton("Add a fo&lder …", toolTip="A folder of pictures")
         self._add.clicked.connect(self._choose_files)
+        self._add_folder.clicked.connect(self._choose_pictures)
         self._remove.clicked.connect(self._remove_selected)
         self.folder = QLineEdit(placeholderText="Beside each file", toolTip="Where the annotated copies go")
         browse = QPushButton("&Folder …")
@@ -113,7 +137,7 @@ class ExportDialog(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(QLabel(_settings_sentence(engine, grouping)))
         column.addWidget(self.table, 1)
-        column.addLayout(_row(self._add, self._remove, None, QLabel("To"), self.folder, browse))
+        column.addLayout(_row(self._add, self._add_folder, self._remove, None, QLabel("To"), self.folder, browse))
         column.addLayout(_row(*self._switches, None))
         column.addWidget(self._buttons)
         for name in files:
@@ -138,6 +162,19 @@ class ExportDialog(QDialog):
         for name in QFileDialog.getOpenFileNames(self, "Files to process")[0]:
             self.add_file(name)
 
+    def _choose_pictures(self) -> None:
+        if name := QFileDialog.getExistingDirectory(self, "A folder of pictures to process"):
+            self.add_file(name)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        if event.mimeData().hasUrls() and self._exporting is None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.add_file(url.toLocalFile())
+
     def _remove_selected(self) -> None:
         for row in sorted({index.row() for index in self.table.selectedIndexes()}, reverse=True):
             self.table.removeRow(row)
@@ -149,7 +186,7 @@ class ExportDialog(QDialog):
 
     def _enable(self) -> None:
         busy = self._exporting is not None
-        for widget in (self._add, self._remove, self.folder, *self._switches):
+        for widget in (self._add, self._add_folder, self._remove, self.folder, *self._switches):
             widget.setEnabled(not busy)
         self.start.setText("&Stop" if busy else "&Start")
         self.start.setEnabled(busy or self.table.rowCount() > 0)
@@ -161,30 +198,27 @@ class ExportDialog(QDialog):
             self._exporting.stopped.set()
             self.start.setEnabled(False)
             return
-        exporting = self._exporting = _Exporting([self._options(row) for row in range(self.table.rowCount())])
+        rows = [row for row in range(self.table.rowCount()) if self.table.cellWidget(row, 1).format() != _DONE]
+        exporting = self._exporting = _Exporting([self._order(row) for row in rows])
+        exporting.begun.connect(lambda row: self.table.item(row, 2).setText("Loads the network …"))
         exporting.advanced.connect(self._advance)
         exporting.finished.connect(self._finish)
         exporting.ended.connect(self._end)
         self._enable()
         exporting.thread_.start()
 
-    def _options(self, row: int) -> ProcessOptions:
-        from app.outputs import BESIDE_OUTPUT
-        from app.process import ProcessOptions
-
-        folder = self.folder.text().strip()
-        return ProcessOptions(
-            source=self.table.item(row, 0).text(),
-            output=Path(folder) if folder else None,
-            json=BESIDE_OUTPUT if self.json.isChecked() else None,
-            scale_map=self.scale_map.isChecked(),
-            boxes=self.boxes.isChecked(),
-            raw=self.raw.isChecked(),
-            overwrite=self.overwrite.isChecked(),
-            quiet=True,
-            engine=self._engine,
-            grouping=self._grouping,
-        )
+    def _order(self, row: int) -> _Order:
+        self.table.item(row, 2).setText("Waits")
+        choices = {
+            "scale_map": self.scale_map.isChecked(),
+            "boxes": self.boxes.isChecked(),
+            "raw": self.raw.isChecked(),
+            "overwrite": self.overwrite.isChecked(),
+            "engine": self._engine,
+            "grouping": self._grouping,
+        }
+        source, folder = self.table.item(row, 0).text(), self.folder.text().strip()
+        return _Order(row, source, folder, self.json.isChecked(), choices)
 
     def _advance(self, row: int, frames: int, expected: int, rate: float) -> None:
         bar = self.table.cellWidget(row, 1)
@@ -198,7 +232,7 @@ class ExportDialog(QDialog):
         if done:
             bar.setRange(0, 1)
             bar.setValue(1)
-            bar.setFormat("Done")
+            bar.setFormat(_DONE)
         else:
             bar.setRange(0, max(1, bar.maximum()))
             bar.setFormat("Not done")

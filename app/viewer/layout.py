@@ -63,12 +63,24 @@ class Layout(QMainWindow):
         self.restoreGeometry(geometry)
         self.restoreState(state)
         self._tell_panel()
+        self._tell_full_screen()
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ShortcutOverride and has_a_use_for(QApplication.focusWidget(), event):
             event.accept()
             return True
         return super().event(event)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        if event.type() == QEvent.Type.WindowStateChange and hasattr(self, "acts"):
+            self._tell_full_screen()
+        super().changeEvent(event)
+
+    def _tell_full_screen(self) -> None:
+        action = self.acts["full_screen"]
+        action.blockSignals(True)
+        action.setChecked(self.isFullScreen())  # it may be as it was the last time, or the system's doing
+        action.blockSignals(False)
 
     def _build_middle(self) -> None:
         picture, middle = QWidget(), QWidget()

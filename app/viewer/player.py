@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PyQt6.QtCore import QObject, pyqtSignal
@@ -12,6 +14,8 @@ from app.live import Shot
 from app.sources import Frame
 from app.viewer.engine import View, ViewEngine, ViewSettings
 from app.viewer.session import Session
+
+_SKIPS_ADD_UP_SECONDS = 0.5
 
 
 class _EngineBridge(QObject):
@@ -24,12 +28,14 @@ class _EngineBridge(QObject):
 class Player(QObject):
     """Opens and closes sources without making anybody wait; all signals arrive in the window's thread.
 
-    opened: a Session, of which nothing is shown yet. shown: a Shot, newer than the last. closed: nothing is open.
+    waiting: the name of a source that is opened when the one before has ended. opened: a Session, of which nothing is
+    shown yet. shown: a Shot, newer than the last. closed: nothing is open.
     changed: the session's playback changed by itself. told: a live source was lost (True) or came back. ended: with
     the error that ended the source, or None. late: a source does not stop. engine_changed: what runs, or what is being
     loaded, is another. engine_failed: why what was wanted cannot be.
     """
 
+    waiting = pyqtSignal(str)
     opened = pyqtSignal(object)
     shown = pyqtSignal(object)
     closed = pyqtSignal()
@@ -47,6 +53,7 @@ class Player(QObject):
         self.speed, self.loop = 1.0, loop
         self._closing: Session | None = None
         self._waiting: str | None = None
+        self._target: tuple[float, float] | None = None  # of the last skip: the place, and until when it counts
         self._bridge = _EngineBridge()
         self._bridge.changed.connect(self._engine_ready)
         self._bridge.failed.connect(self.engine_failed)
@@ -63,8 +70,10 @@ class Player(QObject):
         self.close()
         if self._closing is not None:
             self._waiting = name
+            self.waiting.emit(name)
             return
-        self.engine.forget()
+        self._target = None
+        self.engine.enter()
         session = self.session = Session(name, self.engine, self)
         session.playback.speed, session.playback.loop = self.speed, self.loop
         session.result.connect(self._take)
@@ -80,7 +89,9 @@ class Player(QObject):
         if self.session is None:
             return
         self._closing, self.session, self.last = self.session, None, None
+        self.engine.leave()
         self._closing.stopped.connect(self._stopped)
+        self._closing.gone.connect(self._closing.deleteLater)
         self._closing.stop()
         self.closed.emit()
 
@@ -88,11 +99,9 @@ class Player(QObject):
         if session is self.session:
             signal.emit(*told)
 
-    def _stopped(self, ended: bool) -> None:
-        session, self._closing = self._closing, None
-        if ended:
-            session.deleteLater()
-        else:  # it may still use the engine, and tell something
+    def _stopped(self, free: bool) -> None:
+        self._closing = None
+        if not free:
             self.engine = self._new_engine(self.engine.engine, self.engine.view)
             self.late.emit()
         if self._waiting is not None:
@@ -108,8 +117,9 @@ class Player(QObject):
         shot = None if self.session is None else self.session.take()
         if shot is None:
             return
-        if self.last is None:
-            self.seek(0.0)  # what passed while the network was loaded is not to be missed
+        playback = self.session.playback
+        if self.last is None:  # what passed while the network was loaded is not to be missed
+            (playback.resume if playback.ended else partial(playback.seek, 0.0))()
         self.last = shot
         self.shown.emit(shot)
 
@@ -131,9 +141,14 @@ class Player(QObject):
             self.session.playback.seek(seconds)
 
     def skip(self, seconds: float) -> None:
-        """So much on, or back."""
-        if self.session is not None and self.session.playback.position is not None:
-            self.seek(max(0.0, self.session.playback.position + seconds))
+        """So much on, or back; several in a row add up."""
+        if self.session is None or (position := self.session.playback.position) is None:
+            return
+        now = time.monotonic()
+        pending = self._target is not None and now < self._target[1]
+        target = max(0.0, (self._target[0] if pending else position) + seconds)
+        self._target = target, now + _SKIPS_ADD_UP_SECONDS
+        self.seek(target)
 
     def set_speed(self, speed: float) -> None:
         """1 is as recorded."""

@@ -38,15 +38,17 @@ class Preferences:
 
     def with_recent(self, name: str) -> Preferences:
         """The same with one more source that was opened; a password in its name is left out."""
-        name = shown_name(name)
-        others = tuple(one for one in self.recent if one != name)
-        return replace(self, recent=(name, *others)[:MOST_RECENT])
+        shown = shown_name(name)
+        if "://" in name and "@" in name and "***" not in shown:
+            shown = shown.replace("://", "://***@", 1)  # who is left out is asked for again
+        others = tuple(one for one in self.recent if one != shown)
+        return replace(self, recent=(shown, *others)[:MOST_RECENT])
 
 
 def load_preferences() -> Preferences:
     """What was kept; whatever of it is missing, damaged or out of range is as at the first start."""
     settings = QSettings()
-    if settings.value("version", 0, int) != VERSION:
+    if not _is_ours(settings):
         return Preferences()
     try:
         kept = json.loads(settings.value("preferences", "{}", str))
@@ -67,11 +69,18 @@ def save_preferences(preferences: Preferences, geometry: QByteArray, state: QByt
 def window_state() -> tuple[QByteArray, QByteArray]:
     """Geometry and state for the window, empty at the first start."""
     settings = QSettings()
-    if settings.value("version", 0, int) != VERSION:
+    if not _is_ours(settings):
         return QByteArray(), QByteArray()
     kept = (settings.value(name) for name in ("geometry", "state"))
     geometry, state = (value if isinstance(value, QByteArray) else QByteArray() for value in kept)
     return geometry, state
+
+
+def _is_ours(settings: QSettings) -> bool:
+    try:
+        return settings.value("version", 0, int) == VERSION
+    except TypeError:  # no number
+        return False
 
 
 def _read(defaults: Any, kept: Mapping[str, Any]) -> Any:

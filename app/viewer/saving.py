@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from PyQt6.QtCore import QCoreApplication, QObject, QStandardPaths, pyqtSignal
@@ -14,7 +14,7 @@ from PyQt6.QtCore import QCoreApplication, QObject, QStandardPaths, pyqtSignal
 from app.overlay import OverlayStyle
 from app.sources import SourceInfo
 from app.viewer.engine import View
-from app.viewer.figures import error_sentence
+from app.viewer.errors import error_sentence
 from engine.errors import SwahrError
 
 if TYPE_CHECKING:
@@ -30,13 +30,15 @@ class Saving(QObject):
     told = pyqtSignal(str)
     failed = pyqtSignal(str)
     recording_changed = pyqtSignal(bool)
-    _begun = pyqtSignal(object)
+    _begun = pyqtSignal(int, object)
     _broken = pyqtSignal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self._recorder: Recorder | None = None
         self._wanted = False  # a recording, which may not have begun yet
+        self._beginning = Lock()
+        self._number = 0  # of the recording that is wanted
         self._threads: list[Thread] = []
         self._begun.connect(self._recording_begun)
         self._broken.connect(self._recording_broke)
@@ -57,11 +59,12 @@ class Saving(QObject):
 
     def snapshot(self, info: SourceInfo, view: View, style: OverlayStyle, folder: str) -> None:
         """Save a view as PNG with its people as JSON, in a folder or, with "", where the system keeps pictures."""
-        from app.recording import default_path
-        from app.sinks.json_lines import header
-        from app.snapshot import save_snapshot
 
         def save() -> None:
+            from app.recording import default_path
+            from app.sinks.json_lines import header
+            from app.snapshot import save_snapshot
+
             path = default_path(
                 _folder(folder, QStandardPaths.StandardLocation.PicturesLocation), info, datetime.now(), ".png", ".json"
             )
@@ -73,32 +76,35 @@ class Saving(QObject):
 
     def record(self, info: SourceInfo, view: View, rate: float, folder: str) -> None:
         """Record what `add` gets from now on, in a folder or, with "", where the system keeps films."""
+        self._number += 1
+        number = self._number
 
         def begin() -> None:
             from app.recording import Recorder, default_path
             from app.sinks.json_lines import header
 
+            first_line = partial(header, info, view.estimator, view.settings.smooth)
+            place = QStandardPaths.StandardLocation.MoviesLocation
+            recorder = None
             try:
-                path = default_path(
-                    _folder(folder, QStandardPaths.StandardLocation.MoviesLocation), info, datetime.now()
-                )
-                first_line = partial(header, info, view.estimator, view.settings.smooth)
-                self._begun.emit(Recorder(path, info, first_line, self._broken.emit, rate))
-            except Exception:
-                self._begun.emit(None)
-                raise
+                with self._beginning:  # two at once would choose one name
+                    path = default_path(_folder(folder, place), info, datetime.now())
+                    recorder = Recorder(path, info, first_line, self._broken.emit, rate)
+            finally:
+                self._begun.emit(number, recorder)
 
         self._wanted = True
         self._on_a_thread(begin, "begin recording")
         self.recording_changed.emit(True)
 
-    def _recording_begun(self, recorder: Recorder | None) -> None:
-        self._recorder = recorder
-        if recorder is None:
-            self._wanted = False
-            self.recording_changed.emit(False)
-        elif not self._wanted:
-            self.stop()
+    def _recording_begun(self, number: int, recorder: Recorder | None) -> None:
+        current = self._wanted and number == self._number
+        if recorder is not None and not current:
+            self._finish(recorder)
+        elif current:
+            self._recorder = recorder
+            self._wanted = recorder is not None
+            self.recording_changed.emit(self._wanted)
 
     def add(self, view: View, style: OverlayStyle) -> None:
         """Record a view, if a recording is going on."""
@@ -112,7 +118,10 @@ class Saving(QObject):
             self.recording_changed.emit(False)
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
-            self._on_a_thread(lambda: self._tell_end(recorder.stop(), recorder.error), "finish recording")
+            self._finish(recorder)
+
+    def _finish(self, recorder: Recorder) -> None:
+        self._on_a_thread(lambda: self._tell_end(recorder.stop(), recorder.error), "finish recording")
 
     def _tell_end(self, sentence: str, error: str | None) -> None:
         if error is None:  # else it was told when it happened
@@ -124,11 +133,13 @@ class Saving(QObject):
 
     def finish(self) -> None:
         """Wait until all that was begun is written."""
-        while threads := [thread for thread in self._threads if thread.is_alive()]:
-            self.stop()
-            for thread in threads:
+        alive = None
+        while alive is None or alive or any(thread.is_alive() for thread in self._threads):
+            alive = [thread for thread in self._threads if thread.is_alive()]
+            for thread in alive:
                 thread.join()
-            QCoreApplication.sendPostedEvents(self)  # a recording that has just begun is ended as well
+            QCoreApplication.sendPostedEvents()  # a recording that has just begun is ended as well
+            self.stop()
 
     def _on_a_thread(self, call: Callable[[], None], name: str) -> None:
         def guarded() -> None:

@@ -13,7 +13,7 @@ from app.sources import Frame
 from app.sources.live_names import is_live, shown_name
 from app.viewer.engine import View, ViewEngine
 
-STOP_SECONDS = 5.0  # how long a source may take to end before the next one is opened beside it
+STOP_SECONDS = 2.0  # how long a source may take to end before the next one is opened beside it
 
 
 class Session(QObject):
@@ -22,7 +22,8 @@ class Session(QObject):
     name: as the user gave it; only `shown_name` and `title` may be shown. live: a camera or a stream.
     result: `take` has something. changed: the player's state changed by itself. told: a live source was lost
     (True) or came back, and the sentence about it. ended: the pipeline ended by itself, with an error or None.
-    stopped: after `stop`, when the threads have ended (True) or did not within STOP_SECONDS.
+    stopped: after `stop`, when the threads have ended or did not within STOP_SECONDS; with whether the engine is free
+    for another source. gone: when all threads have ended, however long that took.
     """
 
     result = pyqtSignal()
@@ -30,12 +31,13 @@ class Session(QObject):
     told = pyqtSignal(bool, str)
     ended = pyqtSignal(object)
     stopped = pyqtSignal(bool)
+    gone = pyqtSignal()
 
     def __init__(self, name: str, engine: ViewEngine, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.name, self.live = name, is_live(name)
         self.shown_name = shown_name(name)
-        self.title = self.shown_name if self.live or name.startswith("demo:") else Path(name).name
+        self.title = self.shown_name if "://" in name or name.startswith("demo:") else Path(name).name
         self.playback = Playback(name, live=self.live)
         self.playback.on_state = lambda state, sentence: self.told.emit(state == "lost", sentence)
         self.playback.on_change = self.changed.emit
@@ -80,8 +82,12 @@ class Session(QObject):
             self._stopping.start()
 
     def _stop(self) -> None:
-        self.stopped.emit(self._pipeline.stop(STOP_SECONDS))
+        ended = self._pipeline.stop(STOP_SECONDS)
+        self.stopped.emit(not self._pipeline.inferring)
+        if not ended:
+            self._pipeline.stop()
+        self.gone.emit()
 
     def wait(self) -> None:
         """After `stop`, wait until the threads have ended, at most about STOP_SECONDS."""
-        self._stopping.join()
+        self._stopping.join(STOP_SECONDS)

@@ -8,10 +8,15 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from app.engine_settings import EngineSettings, GroupingChoice
 from engine.errors import SwahrError
 
+if TYPE_CHECKING:
+    from PyQt6.QtCore import QtMsgType
+
+NO_DISPLAY = "There is no display to show a window on; use swahr process SOURCE to write a video instead."
 _TICK_MILLISECONDS = 200  # how soon Ctrl-C in the terminal is noticed
 _OF_OPENCV = ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR")  # its own Qt's, which ours must not take for its own
 
@@ -38,8 +43,7 @@ def view(
     from app.viewer.theme import apply_theme
     from app.viewer.window import Window
 
-    # What Qt says of its own accord is for developers.
-    qInstallMessageHandler(lambda kind, context, text: logging.getLogger("qt").debug(text))
+    qInstallMessageHandler(_hear_qt)
     application = QApplication(sys.argv[:1])
     application.setApplicationName("SWAHR Live")
     application.setOrganizationName("swahr-live")
@@ -66,8 +70,16 @@ def view(
     return code
 
 
+def _hear_qt(kind: QtMsgType, context: object, text: str) -> None:
+    """What Qt says of its own accord is for developers, until it gives up, which it does where a display is dead."""
+    logging.getLogger("qt").debug(text)
+    if kind.name == "QtFatalMsg":
+        print(f"Error: {NO_DISPLAY}", file=sys.stderr, flush=True)
+        os._exit(2)
+
+
 def _check_display() -> None:
     named = os.environ.get("QT_QPA_PLATFORM")
     at_hand = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if sys.platform.startswith("linux") and not named and not at_hand:
-        raise SwahrError("There is no display to show a window on; use swahr process SOURCE to write a video instead.")
+        raise SwahrError(NO_DISPLAY)

@@ -54,6 +54,11 @@ class Viewport:
         self.zoom = min(MAX_ZOOM, max(1.0, self.zoom * factor))
         self.place(anchor, position)
 
+    def pan(self, x: float, y: float) -> None:
+        """Look so many of the widget's pixels farther right and down, as far as the edges allow."""
+        middle = QPointF(self.widget[0] / 2, self.widget[1] / 2)
+        self.place(self.to_picture(middle + QPointF(x, y)), middle)
+
     def place(self, point: QPointF, position: QPointF) -> None:
         """Move the picture so that one of its points comes to a position of the widget, as near as the edges allow."""
         scale = self.fitted_scale * self.zoom

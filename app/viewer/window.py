@@ -21,8 +21,9 @@ from app.viewer.actions import OVERLAYS
 from app.viewer.canvas import ZOOM_STEP, Canvas
 from app.viewer.dialogs import KeySheet
 from app.viewer.engine import Overlay, View, ViewSettings
+from app.viewer.errors import error_sentence
 from app.viewer.export import ExportDialog
-from app.viewer.figures import error_sentence, status_line
+from app.viewer.figures import status_line
 from app.viewer.icons import icon
 from app.viewer.layout import Layout
 from app.viewer.opening import Opening, named_by
@@ -61,6 +62,7 @@ class Window(Layout):
         self._unpainted: Shot[Frame, View] | None = None
         self._latency = 0.0
         self._note = ""
+        self._lost = False  # a live source, which the banner says
         self._exports: list[ExportDialog] = []
         self.opening = Opening(self, self.open)
         self.build(self._calls(), preferences)
@@ -124,6 +126,7 @@ class Window(Layout):
 
     def _connect(self) -> None:
         player = self.player
+        player.waiting.connect(self._waiting)
         player.opened.connect(self._opened)
         player.closed.connect(self._closed)
         player.shown.connect(self._show)
@@ -151,7 +154,6 @@ class Window(Layout):
     def open(self, name: str) -> None:
         """Show a source, as `app.sources.open_source` takes it."""
         self.banner.hide()
-        self._remember(name)
         self.player.open(name)
 
     def open_recent(self, name: str) -> None:
@@ -166,10 +168,14 @@ class Window(Layout):
         self.player.close()
 
     def _remember(self, name: str) -> None:
+        """Only what could be opened is kept: what else was typed may have been anything."""
         if not is_live(name) and Path(name).exists():
             name = str(Path(name).absolute())  # the next start may be in another folder
         self.preferences = self.preferences.with_recent(name)
-        self.start_page.show_recent(self.preferences.recent)
+
+    def _waiting(self, name: str) -> None:
+        self.show_picture_page(True)
+        self.canvas.clear("Closing what was open before …")
 
     def _opened(self, session: Session) -> None:
         self.setWindowTitle(f"{session.title} – SWAHR Live")
@@ -180,7 +186,7 @@ class Window(Layout):
         self.transport.show_source(None)
         self.acts["pause"].setChecked(False)
         self._note = ""
-        self._able(True)
+        self._able()
         self.canvas.setFocus()
 
     def _closed(self) -> None:
@@ -189,34 +195,51 @@ class Window(Layout):
         self.setWindowTitle("SWAHR Live")
         self.show_picture_page(False)
         self.start_page.show_recent(self.preferences.recent)
-        self._able(False)
+        if self._lost:
+            self.banner.hide()
+            self._lost = False
+        self._able()
         self._tell_figures()
 
-    def _able(self, on: bool) -> None:
-        """Whether what needs a source can be done."""
-        playing = ("pause", "step_back", "step_forward", "back", "forward", "slower", "faster")
-        for name in (*playing, "snapshot", "record", "close_source", "next_person", "zoom_in", "zoom_out", "fit"):
-            self.acts[name].setEnabled(on)
+    def _able(self) -> None:
+        """What needs a source, a picture or a timeline can be done where there is one."""
+        session = self.player.session
+        can = {
+            ("close_source",): session is not None,
+            ("pause", "snapshot", "record", "next_person", "zoom_in", "zoom_out", "fit"): self.player.last is not None,
+            ("step_back", "step_forward", "back", "forward", "slower", "faster", "loop"): (
+                session is not None and session.playback.has_timeline
+            ),
+        }
+        for names, on in can.items():
+            for name in names:
+                self.acts[name].setEnabled(on)
 
     def _ended(self, error: BaseException | None) -> None:
         if error is not None:
             name = self.player.session.name
+            for overlay in OVERLAYS:  # which may be what failed
+                self.acts[overlay].setChecked(False)
             self.player.close()
             self.banner.tell(error_sentence(error), "Open it again", lambda: self.open(name))
 
     def _tell_lost(self, lost: bool, sentence: str) -> None:
         if lost:
             self.banner.tell(sentence)
-        else:
+        elif self._lost:
             self.banner.hide()
+        self._lost = lost
 
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def _show(self, shot: Shot[Frame, View]) -> None:
-        view, playback = shot.result, self.player.session.playback
+        session, view = self.player.session, shot.result
+        if not self.acts["snapshot"].isEnabled():  # the first picture
+            self._remember(session.name)
+            self._able()
         self.canvas.show_picture(view.picture, view.people, view.legend)
         self._unpainted = shot
-        position = playback.position_of(view.frame)
+        position = session.playback.position_of(view.frame)
         if position is not None:
             self.transport.timeline.set_position(position)
             self.transport.timeline.add(position, len(view.people))
@@ -228,11 +251,13 @@ class Window(Layout):
         self._note = view.note
 
     def _painted(self, seconds: float) -> None:
-        if self._unpainted is not None:
-            shot, self._unpainted = self._unpainted, None
-            self._latency = time.perf_counter() - shot.captured
-            capture = {} if self.player.session is None else {"capture": self.player.session.playback.capture_seconds}
-            self.chart.add({**capture, **shot.result.seconds, "draw": seconds})
+        shot, self._unpainted = self._unpainted, None
+        session = self.player.session
+        if shot is None or session is None or shot.refreshed:
+            return  # an older picture was painted again, or looked at again
+        self._latency = time.perf_counter() - shot.captured
+        capture = session.playback.capture_seconds
+        self.chart.add({"capture": capture, **shot.result.seconds, "draw": seconds})
 
     def _playback_changed(self) -> None:
         session = self.player.session
@@ -242,6 +267,7 @@ class Window(Layout):
         if playback.duration != self.transport.duration:
             self.transport.show_source(playback.duration)
         self.acts["pause"].setChecked(playback.paused)
+        self._able()
 
     def _tell_figures(self) -> None:
         session = self.player.session
@@ -294,15 +320,15 @@ class Window(Layout):
         engine = self.player.engine
         self.preferences = replace(self.preferences, engine=engine.engine)
         self.controls.show_engine(engine.engine)
-        if engine.loaded is not None:
-            from engine.devices import devices_at_hand  # torch is there by now
-
-            self.controls.show_devices(devices_at_hand())
+        self.controls.show_devices(engine.devices)
         self.progress.tell(engine.doing)
 
     def _cancel(self) -> None:
         if self.player.last is None:  # nothing goes on without it
             self.player.close()
+        if self.player.engine.preparing:
+            for name in (*OVERLAYS, "rings"):
+                self.acts[name].setChecked(False)
         self.player.engine.cancel()
 
     def _pause(self, on: bool) -> None:

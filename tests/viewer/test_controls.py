@@ -23,6 +23,20 @@ def panel(application):
     shown.deleteLater()
 
 
+def test_no_letter_is_used_twice(panel):
+    from PyQt6.QtWidgets import QLabel
+
+    letters = [
+        label.text().partition("&")[2][:1].lower() for label in panel.findChildren(QLabel) if "&" in label.text()
+    ]
+    assert len(letters) == 13 and len(set(letters)) == 13 and not set(letters) & set("fsph")  # the menus'
+
+
+def test_what_is_in_use_beyond_what_is_offered_is_shown(panel):
+    panel.show_own(GroupingOptions(500, 0.3, 6.0))
+    assert (panel.tag_threshold.value(), panel.max_people.value()) == (6.0, 500)
+
+
 def test_what_can_be_chosen_is_what_there_is():
     assert set(controls.PRESETS) == set(PRESETS)
     assert set(controls.BACKENDS) == {"auto", *BACKENDS} and set(controls.PRECISIONS) == {"auto", *PRECISIONS}
@@ -90,8 +104,9 @@ def test_a_file_of_ones_own(panel, monkeypatch):
     assert panel.told == [] and panel.model.currentText() == "default"
     monkeypatch.setattr(controls.QFileDialog, "getOpenFileName", lambda *_: ("/models/a.pth", ""))
     choose(panel, panel.model, "Another file …")
-    assert panel.told[-1].model == "/models/a.pth" and panel.model.currentText() == "a.pth"
+    assert panel.told == [] and panel.model.currentText() == "a.pth"  # it cannot be loaded without its preset
+    assert panel.preset.isVisibleTo(panel)
     choose(panel, panel.preset, "w48-640")
-    assert panel.told[-1].preset == "w48-640"
+    assert panel.told == [EngineSettings("/models/a.pth", "w48-640")]
     choose(panel, panel.model, "default")
     assert panel.told[-1] == EngineSettings() and not panel.preset.isVisibleTo(panel)

@@ -93,7 +93,7 @@ def test_people_keep_their_numbers_where_there_is_time(estimator):
     ids = [int(engine(frame(index)).people.ids[0]) for index in range(4)]
     assert len(set(ids)) == 1
     assert engine(frame(3)).people.ids[0] == ids[0]  # refreshed
-    engine.forget()
+    engine.enter()
     assert engine(frame(9, timed=False)).people.ids is None
 
 

@@ -11,7 +11,8 @@ import pytest
 from app.engine_settings import EngineSettings
 from app.live import LiveStats
 from app.viewer.engine import ViewSettings
-from app.viewer.figures import error_sentence, status_line
+from app.viewer.errors import error_sentence
+from app.viewer.figures import status_line
 from engine.errors import SwahrError
 
 from .conftest import DEMO, FakeEstimator, Watchdog, last, shown
