@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -101,6 +102,7 @@ class ViewEngine:
         self._preparing: Job | None = None
         self._branch_ready: set[tuple[int, int]] = set()  # frames' sizes, for this estimator
         self._left = False
+        self._beginning = Lock()
         self._answer: tuple[tuple[Any, ...], People, Any] | None = None
         self._over_time = OverTime()
 
@@ -119,9 +121,10 @@ class ViewEngine:
 
     def begin(self) -> None:
         """Load what is wanted before the first frame comes."""
-        failed = self._loading is not None and self._loading.done and self._loading.error is not None
-        if self._estimator is None and (self._loading is None or failed):
-            self._begin_loading(None)
+        with self._beginning:  # by the window and by the first frame at once
+            failed = self._loading is not None and self._loading.done and self._loading.error is not None
+            if self._estimator is None and (self._loading is None or failed):
+                self._begin_loading(None)
 
     def cancel(self) -> None:
         """Stay with what runs; what is being loaded is thrown away when it is there."""

@@ -136,6 +136,24 @@ def test_an_engine_is_loaded_before_the_first_frame_comes(estimator):
     assert loads == [EngineSettings()] and engine.loaded == EngineSettings()
 
 
+def test_the_window_and_the_first_frame_may_begin_at_once(estimator, monkeypatch):
+    """The first frame comes in between the making of the loading thread and its start."""
+    from app.viewer.job import Job
+
+    loads, start = [], Job.start
+    engine = ViewEngine(EngineSettings(), ViewSettings(), load=lambda settings: loads.append(settings) or estimator)
+    monkeypatch.setattr(Job, "start", lambda self: time.sleep(0.2) or start(self))
+    views = []
+    window = threading.Thread(target=engine.begin)
+    first = threading.Thread(target=lambda: views.append(engine(frame())))
+    window.start()
+    time.sleep(0.05)
+    first.start()
+    window.join()
+    first.join()
+    assert len(loads) == 1 and len(views) == 1
+
+
 def test_what_the_first_picture_waits_for_is_said(estimator):
     said, go_on = [], threading.Event()
     engine = engine_of(estimator, on_change=lambda: said.append(engine.doing))
