@@ -94,7 +94,7 @@ class PoseTrunk(nn.Module):
 
     `forward(images [N,3,H,W])`, scaled to -1..1, returns features at 1/4, 1/8, 1/16 and 1/32 with `channels` channels,
     and plain ones at 1/2 with `detail_channels`. Those at 1/4 hold MoveNet's keypoint heatmaps (0..1), person centres
-    (0..1) and, good near a centre, the offsets from there to each keypoint.
+    (0..1) and, good near a centre, the offsets (y, x) from there to each keypoint, in `offset_unit`.
     """
 
     detail_channels = _BLOCKS[0][0]
@@ -106,6 +106,9 @@ class PoseTrunk(nn.Module):
         Pyramid.channels[3],
     )
     heatmap_channels = slice(channels[0] - 3 * keypoints - 1, channels[0] - 2 * keypoints - 1)  # of those at 1/4
+    centre_channels = slice(heatmap_channels.stop, heatmap_channels.stop + 1)
+    offset_channels = slice(centre_channels.stop, channels[0])
+    offset_unit = 4 * _REGRESSION_UNIT  # input pixels
 
     def __init__(self) -> None:
         super().__init__()

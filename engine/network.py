@@ -62,10 +62,9 @@ PRESETS: dict[str, NetworkConfig] = {
         NetworkConfig(
             "default",
             "mobile",
-            width=64,
+            width=48,
             input_size=384,
-            # The weighted loss (eq. 13) lifts low answers, and a short training leaves many of them.
-            detection_threshold=0.4,
+            detection_threshold=0.3,
             mean=(0.5,) * 3,
             std=(0.5,) * 3,
         ),

@@ -73,7 +73,7 @@ class ServedNetwork(nn.Module):
         for name, tensor in [*self.state_dict().items(), ("factor", self.factor), ("shift", self.shift)]:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        for source in ("served", "heads", "hrnet", "slim", "mobilenet"):
+        for source in ("served", "heads", "hrnet", "slim", "centres", "mobilenet"):
             digest.update(Path(__file__).with_name(f"{source}.py").read_bytes())
         return digest.hexdigest()[:20]
 

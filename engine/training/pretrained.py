@@ -39,7 +39,7 @@ def load_movenet(network: SlimNetwork, path: Path) -> None:
         width = network.config.width
         with torch.no_grad():
             own = network.final_layers[0].weight[: PoseTrunk.keypoints, width:, 0, 0]
-            own[:, PoseTrunk.heatmap_channels].fill_diagonal_(1.0)
+            own.fill_diagonal_(1.0)
 
 
 def _read_graph_model(path: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The slim network: its outputs, its position channels, and how it is trained on a CPU."""
+"""The slim network: its outputs, and how it is trained on a CPU."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from engine.checkpoint import ModelMetadata
+from engine.mobilenet import PoseTrunk
 from engine.network import PRESETS, build_network
-from engine.slim import position
 from engine.training.cpu import speed_up_depthwise
 
 
@@ -42,18 +42,30 @@ def test_without_a_scale_branch_every_alpha_is_zero():
     assert coarse.shape[1] == 51 and fine.shape[1] == 34 and not fine[:, :17].any()
 
 
-def test_tags_start_as_a_ramp_over_the_picture(network):
+def test_tags_start_as_those_of_the_people_that_the_trunk_sees(network):
+    images = torch.rand(1, 3, 128, 128)
     with torch.inference_mode():
-        tags = network(torch.rand(1, 3, 128, 128))[0][0, 34:]
-    across = (tags[:, :, 1:] - tags[:, :, :-1]).mean().item()
-    down = (tags[:, 1:] - tags[:, :-1]).mean().item()
-    assert across == pytest.approx(4 / 24, abs=0.02) and down == pytest.approx(1 / 24, abs=0.02)
+        finest = network.trunk(images)[0][0]
+        centres, offsets = finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels]
+        _, expected = network.people(centres, offsets * PoseTrunk.offset_unit)
+        assert torch.equal(network(images)[0][:, 34:], expected)
 
 
-def test_position_counts_input_pixels_from_the_centre():
-    grid = position(torch.zeros(2, 5, 3, 4), stride=16)
-    assert grid.shape == (2, 2, 3, 4)
-    assert grid[0, 0, 0].tolist() == [-24, -8, 8, 24] and grid[1, 1, :, 0].tolist() == [-16, 0, 16]
+def test_heatmaps_count_only_where_people_are(network):
+    bright = build_network("default").eval()
+    nn.init.ones_(bright.final_layers[0].bias)
+    with torch.inference_mode():
+        crowd = [maps[:, 17:34].max().item() for maps in bright(torch.rand(1, 3, 64, 64))]
+        nn.init.constant_(bright.trunk.centres[1].bias, -20)
+        empty = [maps[:, 17:34].max().item() for maps in bright(torch.rand(1, 3, 64, 64))]
+    assert min(crowd) > 0.9 and max(empty) < 1e-3
+
+
+def test_keypoints_that_movenet_does_not_know_are_looked_for_at_the_nose():
+    other = build_network(replace(PRESETS["default"], skeleton_name="crowdpose14")).eval()
+    assert other.people.anchors == (*range(5, 17), 0, 0)
+    with torch.inference_mode():
+        assert other(torch.rand(1, 3, 64, 64))[0].shape[1] == 3 * 14
 
 
 def test_pictures_are_normalised_as_movenet_was_trained():

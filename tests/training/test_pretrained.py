@@ -55,9 +55,12 @@ def test_training_starts_from_movenets_heatmaps(graph, network):
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         heatmaps = network(images)[0][:, 17:34]
-        published = network.trunk(images)[0][0][:, PoseTrunk.heatmap_channels]
-    assert published.shape == heatmaps.shape and published.min() > 0
-    assert torch.allclose(heatmaps, published, atol=0.1)
+        finest = network.trunk(images)[0][0]
+        centres, offsets = finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels]
+        presence, _ = network.people(centres, offsets * PoseTrunk.offset_unit)
+    published = finest[:, PoseTrunk.heatmap_channels]
+    assert published.shape == heatmaps.shape and published.min() > 0 and presence.max() > 0.1
+    assert torch.allclose(heatmaps, published * presence, atol=1e-5)
 
 
 def test_a_missing_file_is_named(tmp_path, network):

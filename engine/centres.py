@@ -1,0 +1,105 @@
+"""From person centres to what keypoints are worth and whose they are: MoveNet's knowledge of people as maps.
+
+Letters: N images, M people looked at (at most), K keypoints, h w cells of the 1/4 map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_PEOPLE = 20  # M
+_LEAST_SCORE = 0.05  # of a centre; weaker ones are nobody
+_SURE_SCORE = 0.15  # from here on a centre counts in full: nobody comes or goes with the last digit of a score
+_SAME = 0.25  # mean distance of two people's keypoints, as a part of the smaller one's size, at which they are one
+_REACH = 0.25  # standard deviation of a keypoint around its expected place, as a part of the person's size
+_LEAST_REACH = 4.0  # input pixels, about what an expected place is off whatever the size
+_LEAST_SIZE = 8.0  # input pixels
+_TAG_RAMP = 24.0  # input pixels a tag unit: about a shoulder's width of the people that are hard to tell apart
+_TAG_GAP = 2.0  # least distance of two people's tags, twice the threshold of grouping
+_NOBODY = 1e4  # how much farther than anybody else those are who are nobody
+
+
+class PeopleMaps(nn.Module):
+    """Maps of where each keypoint is expected and of whose it would be, from the people that centres tell of.
+
+    `forward(centres [N,1,h,w] in 0..1, offsets [N,2A,h,w])`: at a person's centre `offsets` are (y, x) of each of A
+    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints. Returns float32
+
+        presence [N,K,h,w]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian
+        tags [N,K,h,w]: the tag of the person who is nearest in that sense
+
+    A person's tag is a ramp over the picture, one unit every 24 input pixels, so that it hardly changes from frame to
+    frame; where people would come too near each other on it, those farther right and down are moved on to keep a
+    distance of 2.
+    """
+
+    def __init__(self, anchors: Sequence[int]) -> None:
+        super().__init__()
+        self.anchors = tuple(anchors)
+        earlier = torch.ones(_PEOPLE, _PEOPLE).triu(1)
+        self.register_buffer("_earlier", earlier, persistent=False)  # [i, j]: i has the better centre of the two
+        self.register_buffer("_rank", torch.arange(float(_PEOPLE)), persistent=False)
+
+    def forward(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+        grid = position(centres.float(), 4)
+        scores, middles, expected = self._candidates(centres.float(), offsets.float(), grid)
+        extent = expected.amax(3) - expected.amin(3)  # [N, 2, M]
+        size = (extent[:, 0] * extent[:, 1]).sqrt().clamp(min=_LEAST_SIZE)
+        people = self._people(scores, expected, size)  # [N, M], 1 for people, 0 for the rest
+        weight = (scores - _LEAST_SCORE) / (_SURE_SCORE - _LEAST_SCORE)
+        tags = self._tags(middles, people)
+        reach = 2 * ((_REACH * size) ** 2 + _LEAST_REACH**2)
+        doubt = _NOBODY * (1 - people) - weight.clamp(1e-4, 1).log()
+        across, down = grid[:, 0, :1], grid[:, 1, :, :1]  # [N, 1, w], [N, h, 1]
+        least, whose = None, None
+        for person in range(_PEOPLE):
+            x, y = expected[:, 0, person, :, None, None], expected[:, 1, person, :, None, None]  # [N, K, 1, 1]
+            spread = reach[:, person, None, None, None]
+            farness = (across[:, None] - x) ** 2 / spread + (
+                (down[:, None] - y) ** 2 / spread + doubt[:, person, None, None, None]
+            )
+            tag = tags[:, person, None, None, None].expand_as(farness)
+            if least is None:
+                least, whose = farness, tag
+            else:
+                whose = torch.where(farness < least, tag, whose)
+                least = torch.minimum(least, farness)
+        return torch.exp(-least), whose
+
+    def _candidates(self, centres: Tensor, offsets: Tensor, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The M highest peaks [N, M], their (x, y) [N, 2, M] and where their keypoints are expected [N, 2, M, K]."""
+        peaks = torch.where(centres >= F.max_pool2d(centres, 3, 1, 1), centres, 0.0)
+        scores, index = peaks.flatten(1).topk(_PEOPLE)
+        index = index[:, None]
+        middles = grid.flatten(2).gather(2, index.expand(-1, 2, -1))
+        moves = offsets.flatten(2).gather(2, index.expand(-1, offsets.shape[1], -1))
+        y, x = (moves[:, start::2][:, list(self.anchors)].transpose(1, 2) for start in (0, 1))  # [N, M, K]
+        return scores, middles, middles[..., None] + torch.stack((x, y), 1)
+
+    def _people(self, scores: Tensor, expected: Tensor, size: Tensor) -> Tensor:
+        """Which candidates count: strong enough, and not the same person as a better one."""
+        strong = (scores > _LEAST_SCORE).float()
+        apart = (expected[:, :, :, None] - expected[:, :, None]).square().sum(1).sqrt().mean(3)  # [N, M, M]
+        same = (apart < _SAME * torch.minimum(size[:, :, None], size[:, None])).float()
+        return strong * (1 - (same * self._earlier * strong[:, :, None]).amax(1))
+
+    def _tags(self, middles: Tensor, people: Tensor) -> Tensor:
+        ramp = (middles[:, 0] + 0.25 * middles[:, 1]) / _TAG_RAMP + 1e-3 * self._rank  # no two are equal
+        before = (ramp[:, :, None] < ramp[:, None]).float() * people[:, :, None]  # [N, M, M]
+        turn = _TAG_GAP * before.sum(1)
+        free = ramp - turn
+        pushed = torch.where(before > 0, free[:, :, None], free[:, None]).amax(1)
+        return turn + pushed
+
+
+def position(like: Tensor, stride: int) -> Tensor:
+    """(x, y) of each cell's centre in input pixels, from the picture's centre: [N,2,h,w] for `like` [N,C,h,w]."""
+    height, width = like.shape[-2:]
+    x = (torch.arange(width, device=like.device, dtype=like.dtype) - (width - 1) / 2) * stride
+    y = (torch.arange(height, device=like.device, dtype=like.dtype) - (height - 1) / 2) * stride
+    grid = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
+    return grid.expand(like.shape[0], 2, height, width)

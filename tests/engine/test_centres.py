@@ -1,0 +1,92 @@
+"""People's centres become maps: where keypoints are expected, and whose they are."""
+
+import pytest
+import torch
+
+from engine.centres import PeopleMaps, position
+
+
+@pytest.fixture(scope="module")
+def people():
+    return PeopleMaps(range(3))
+
+
+def centred(*persons, height=32, width=48):
+    """Centres and offsets of persons (x, y, score) in cells, each with keypoints 40 pixels left, right and below."""
+    centres, offsets = torch.zeros(1, 1, height, width), torch.zeros(1, 6, height, width)
+    for x, y, score in persons:
+        centres[0, 0, y, x] = score
+        offsets[0, :, y, x] = torch.tensor([0.0, -40, 0, 40, 40, 0])
+    return centres, offsets
+
+
+def test_position_counts_input_pixels_from_the_centre():
+    grid = position(torch.zeros(2, 5, 3, 4), stride=16)
+    assert grid.shape == (2, 2, 3, 4)
+    assert grid[0, 0, 0].tolist() == [-24, -8, 8, 24] and grid[1, 1, :, 0].tolist() == [-16, 0, 16]
+
+
+def test_keypoints_are_expected_where_the_centre_says(people):
+    presence, _ = people(*centred((20, 12, 0.9)))
+    assert presence.shape == (1, 3, 32, 48)
+    for keypoint, (x, y) in enumerate(((10, 12), (30, 12), (20, 22))):
+        assert presence[0, keypoint].argmax() == y * 48 + x
+        assert presence[0, keypoint, y, x] == pytest.approx(1)
+    assert presence[0, 0, 12, 40] < 0.01
+
+
+def test_where_nobody_is_nothing_is_expected(people):
+    presence, tags = people(*centred((20, 12, 0.02)))
+    assert presence.max() < 1e-3 and tags.isfinite().all()
+
+
+def test_a_weak_centre_counts_less_and_none_comes_or_goes_at_once(people):
+    heights = [people(*centred((20, 12, score / 1000)))[0].max().item() for score in range(40, 200, 2)]
+    steps = torch.tensor(heights).diff()
+    assert steps.min() >= 0 and steps.max() < 0.05 and heights[-1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("other", [(35, 12), (20, 27), (22, 25), (16, 24)])
+def test_keypoints_of_one_person_share_a_tag_and_those_of_two_are_far_apart(people, other):
+    _, tags = people(*centred((20, 12, 0.9), (*other, 0.4)))
+    first, second = (
+        [tags[0, k, y + dy, x + dx].item() for k, (dx, dy) in enumerate(((-10, 0), (10, 0), (0, 10))) if y + dy < 32]
+        for x, y in ((20, 12), other)
+    )
+    assert len(set(first)) == 1 and len(set(second)) == 1
+    assert abs(first[0] - second[0]) >= 1.99
+
+
+def test_a_person_far_from_others_keeps_the_tag_that_the_place_has(people):
+    alone = people(*centred((8, 12, 0.9), width=96))[1][0, 2, 22, 8]
+    among = people(*centred((8, 12, 0.9), (80, 12, 0.9), (80, 20, 0.9), width=96))[1][0, 2, 22, 8]
+    assert alone.item() == pytest.approx(among.item(), abs=0.05)
+
+
+def test_two_centres_of_one_person_are_one_person(people):
+    _, once = people(*centred((20, 12, 0.9)))
+    _, twice = people(*centred((20, 12, 0.9), (21, 12, 0.9)))
+    assert len(once.unique()) == len(twice.unique()) == 1
+
+
+def test_each_image_is_looked_at_alone(people):
+    ones = [centred((20, 12, 0.9), (30, 12, 0.5)), centred((5, 20, 0.3))]
+    together = people(*(torch.cat(parts) for parts in zip(*ones, strict=True)))
+    for index, one in enumerate(ones):
+        for expected, maps in zip(people(*one), together, strict=True):
+            assert torch.allclose(expected[0], maps[index], atol=1e-5)
+
+
+def test_what_was_traced_at_one_size_is_right_at_another(people):
+    traced = torch.jit.trace(people, centred((20, 12, 0.9)), check_trace=False)
+    other = centred((7, 30, 0.8), (30, 9, 0.6), height=40, width=36)
+    for expected, maps in zip(people(*other), traced(*other), strict=True):
+        assert torch.allclose(expected, maps, atol=1e-5)
+
+
+def test_where_a_keypoint_is_expected_can_be_learned(people):
+    centres, offsets = centred((20, 12, 0.1))
+    centres.requires_grad_()
+    offsets.requires_grad_()
+    people(centres, offsets)[0][0, 0, 12, 14].backward()
+    assert offsets.grad[0, 1, 12, 20] > 0 and centres.grad[0, 0, 12, 20] > 0
