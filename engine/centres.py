@@ -1,6 +1,6 @@
 """From person centres to what keypoints are worth and whose they are: MoveNet's knowledge of people as maps.
 
-Letters: N images, M people looked at (at most), K keypoints, h w cells of the 1/4 map.
+Letters: N images, M people looked at (at most), K keypoints, h w cells of the 1/4 map of centres.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ class PeopleMaps(nn.Module):
     """Maps of where each keypoint is expected and of whose it would be, from the people that centres tell of.
 
     `forward(centres [N,1,h,w] in 0..1, offsets [N,2A,h,w])`: at a person's centre `offsets` are (y, x) of each of A
-    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints. Returns float32
+    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints. Returns, float32 and
+    at 1/8, which is fine enough for what is as wide as this and a quarter of the work,
 
-        presence [N,K,h,w]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian
-        tags [N,K,h,w]: the tag of the person who is nearest in that sense
+        presence [N,K,h/2,w/2]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian
+        tags [N,K,h/2,w/2]: the tag of the person who is nearest in that sense
 
     A person's tag is a ramp over the picture, one unit every 24 input pixels, so that it hardly changes from frame to
     frame; where people would come too near each other on it, those farther right and down are moved on to keep a
@@ -45,8 +46,8 @@ class PeopleMaps(nn.Module):
         self.register_buffer("_rank", torch.arange(float(_PEOPLE)), persistent=False)
 
     def forward(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        grid = position(centres.float(), 4)
-        scores, middles, expected = self._candidates(centres.float(), offsets.float(), grid)
+        centres, offsets = centres.float(), offsets.float()
+        scores, middles, expected = self._candidates(centres, offsets)
         extent = expected.amax(3) - expected.amin(3)  # [N, 2, M]
         size = (extent[:, 0] * extent[:, 1]).sqrt().clamp(min=_LEAST_SIZE)
         people = self._people(scores, expected, size)  # [N, M], 1 for people, 0 for the rest
@@ -54,7 +55,8 @@ class PeopleMaps(nn.Module):
         tags = self._tags(middles, people)
         reach = 2 * ((_REACH * size) ** 2 + _LEAST_REACH**2)
         doubt = _NOBODY * (1 - people) - weight.clamp(1e-4, 1).log()
-        across, down = grid[:, 0, :1], grid[:, 1, :, :1]  # [N, 1, w], [N, h, 1]
+        grid = position(centres[:, :, ::2, ::2], 8)
+        across, down = grid[:, 0, :1], grid[:, 1, :, :1]  # [N, 1, w/2], [N, h/2, 1]
         least, whose = None, None
         for person in range(_PEOPLE):
             x, y = expected[:, 0, person, :, None, None], expected[:, 1, person, :, None, None]  # [N, K, 1, 1]
@@ -62,20 +64,20 @@ class PeopleMaps(nn.Module):
             farness = (across[:, None] - x) ** 2 / spread + (
                 (down[:, None] - y) ** 2 / spread + doubt[:, person, None, None, None]
             )
-            tag = tags[:, person, None, None, None].expand_as(farness)
+            tag = tags[:, person, None, None, None]
             if least is None:
-                least, whose = farness, tag
+                least, whose = farness, tag.expand_as(farness)
             else:
                 whose = torch.where(farness < least, tag, whose)
                 least = torch.minimum(least, farness)
         return torch.exp(-least), whose
 
-    def _candidates(self, centres: Tensor, offsets: Tensor, grid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The M highest peaks [N, M], their (x, y) [N, 2, M] and where their keypoints are expected [N, 2, M, K]."""
         peaks = torch.where(centres >= F.max_pool2d(centres, 3, 1, 1), centres, 0.0)
         scores, index = peaks.flatten(1).topk(_PEOPLE)
         index = index[:, None]
-        middles = grid.flatten(2).gather(2, index.expand(-1, 2, -1))
+        middles = position(centres, 4).flatten(2).gather(2, index.expand(-1, 2, -1))
         moves = offsets.flatten(2).gather(2, index.expand(-1, offsets.shape[1], -1))
         y, x = (moves[:, start::2][:, list(self.anchors)].transpose(1, 2) for start in (0, 1))  # [N, M, K]
         return scores, middles, middles[..., None] + torch.stack((x, y), 1)

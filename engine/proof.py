@@ -34,8 +34,8 @@ class Tolerance:
 
 TOLERANCES = {
     "float32": Tolerance(0.005, 0.5),
-    "bfloat16": Tolerance(0.03, 2),
-    "float16": Tolerance(0.03, 2),
+    "bfloat16": Tolerance(0.06, 2),
+    "float16": Tolerance(0.06, 2),
     "int8": Tolerance(0.08, 6),
 }
 

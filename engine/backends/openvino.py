@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 CALIBRATION_FRAMES = 100
 # Layers whose answers are read as numbers rather than compared: rounding them to 8 bits moves keypoints and tags.
-_EXACT_LAYERS = (".*final_layers.*", ".*conv_scale_layers.*")
+_EXACT_LAYERS = (
+    ".*final_layers.*",
+    ".*conv_scale_layers.*",
+    ".*people.*",
+    *(f".*trunk.{name}.*" for name in ("heatmaps", "centres", "offsets")),
+)
 _FILE = "network.xml"
 _core_lock = threading.Lock()
 _only_core: openvino.Core | None = None

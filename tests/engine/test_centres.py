@@ -28,11 +28,11 @@ def test_position_counts_input_pixels_from_the_centre():
 
 def test_keypoints_are_expected_where_the_centre_says(people):
     presence, _ = people(*centred((20, 12, 0.9)))
-    assert presence.shape == (1, 3, 32, 48)
-    for keypoint, (x, y) in enumerate(((10, 12), (30, 12), (20, 22))):
-        assert presence[0, keypoint].argmax() == y * 48 + x
-        assert presence[0, keypoint, y, x] == pytest.approx(1)
-    assert presence[0, 0, 12, 40] < 0.01
+    assert presence.shape == (1, 3, 16, 24)
+    for keypoint, (x, y) in enumerate(((5, 6), (15, 6), (10, 11))):
+        assert presence[0, keypoint].argmax() == y * 24 + x
+        assert presence[0, keypoint, y, x] > 0.95
+    assert presence[0, 0, 6, 20] < 0.01
 
 
 def test_where_nobody_is_nothing_is_expected(people):
@@ -43,14 +43,14 @@ def test_where_nobody_is_nothing_is_expected(people):
 def test_a_weak_centre_counts_less_and_none_comes_or_goes_at_once(people):
     heights = [people(*centred((20, 12, score / 1000)))[0].max().item() for score in range(40, 200, 2)]
     steps = torch.tensor(heights).diff()
-    assert steps.min() >= 0 and steps.max() < 0.05 and heights[-1] == pytest.approx(1)
+    assert steps.min() >= 0 and steps.max() < 0.05 and heights[-1] > 0.95
 
 
-@pytest.mark.parametrize("other", [(35, 12), (20, 27), (22, 25), (16, 24)])
+@pytest.mark.parametrize("other", [(35, 12), (20, 21), (22, 20), (16, 19)])
 def test_keypoints_of_one_person_share_a_tag_and_those_of_two_are_far_apart(people, other):
     _, tags = people(*centred((20, 12, 0.9), (*other, 0.4)))
     first, second = (
-        [tags[0, k, y + dy, x + dx].item() for k, (dx, dy) in enumerate(((-10, 0), (10, 0), (0, 10))) if y + dy < 32]
+        [tags[0, k, (y + dy) // 2, (x + dx) // 2].item() for k, (dx, dy) in enumerate(((-10, 0), (10, 0), (0, 10)))]
         for x, y in ((20, 12), other)
     )
     assert len(set(first)) == 1 and len(set(second)) == 1
@@ -58,8 +58,8 @@ def test_keypoints_of_one_person_share_a_tag_and_those_of_two_are_far_apart(peop
 
 
 def test_a_person_far_from_others_keeps_the_tag_that_the_place_has(people):
-    alone = people(*centred((8, 12, 0.9), width=96))[1][0, 2, 22, 8]
-    among = people(*centred((8, 12, 0.9), (80, 12, 0.9), (80, 20, 0.9), width=96))[1][0, 2, 22, 8]
+    alone = people(*centred((8, 12, 0.9), width=96))[1][0, 2, 11, 4]
+    among = people(*centred((8, 12, 0.9), (80, 12, 0.9), (80, 20, 0.9), width=96))[1][0, 2, 11, 4]
     assert alone.item() == pytest.approx(among.item(), abs=0.05)
 
 
@@ -88,5 +88,5 @@ def test_where_a_keypoint_is_expected_can_be_learned(people):
     centres, offsets = centred((20, 12, 0.1))
     centres.requires_grad_()
     offsets.requires_grad_()
-    people(centres, offsets)[0][0, 0, 12, 14].backward()
+    people(centres, offsets)[0][0, 0, 6, 7].backward()
     assert offsets.grad[0, 1, 12, 20] > 0 and centres.grad[0, 0, 12, 20] > 0

