@@ -62,7 +62,7 @@ PRESETS: dict[str, NetworkConfig] = {
         NetworkConfig(
             "default",
             "mobile",
-            width=48,
+            width=32,
             input_size=384,
             detection_threshold=0.3,
             mean=(0.5,) * 3,

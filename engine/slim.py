@@ -102,7 +102,7 @@ class SlimNetwork(nn.Module):
         presence, whose = self.people(
             finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels].float() * PoseTrunk.offset_unit
         )
-        presence, whose = _doubled(presence), F.interpolate(whose, scale_factor=2.0)
+        presence, whose = _doubled(presence), _repeated(whose)
         x = torch.cat((self.fusion(taps[:3]), finest[:, PoseTrunk.heatmap_channels]), 1)
         heatmaps, tags = self.final_layers[0](x).float().split(self.config.num_keypoints, 1)
         features = x[:, : self.config.width]
@@ -118,6 +118,12 @@ class SlimNetwork(nn.Module):
 
 def _doubled(maps: Tensor) -> Tensor:
     return F.interpolate(maps, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _repeated(maps: Tensor) -> Tensor:
+    """Each value four times, [N, K, 2h, 2w]; not by interpolation, which OpenVINO would compute in bfloat16."""
+    wide = torch.stack((maps, maps), 4).flatten(3)
+    return torch.stack((wide, wide), 3).flatten(2, 3)
 
 
 def _anchors(skeleton: Skeleton) -> tuple[int, ...]:
