@@ -64,7 +64,7 @@ PRESETS: dict[str, NetworkConfig] = {
             "mobile",
             width=32,
             input_size=384,
-            detection_threshold=0.3,
+            detection_threshold=0.33,
             mean=(0.5,) * 3,
             std=(0.5,) * 3,
         ),
