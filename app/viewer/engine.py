@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from app.sources import Frame
     from grouping import People
 
+# What the header of poses takes from an estimator, and what the panel shows.
+_SAID_OF_ITSELF = (
+    "model",
+    "backend",
+    "device",
+    "precision",
+    "skeleton",
+    "size",
+    "flip",
+    "scales",
+    "options",
+    "own_options",
+)
 Overlay = Literal["", "scale", "heatmap", "tags"]
 
 
@@ -47,15 +61,16 @@ class ViewSettings:
 class View:
     """What the window shows of a frame.
 
-    picture: RGB uint8 [H, W, 3], the frame's or, with a layer, that under the map, without a legend. estimator: what
-    found the people. seconds: stage -> how long it took. note: a sentence on what could not be done, or "".
+    picture: RGB uint8 [H, W, 3], the frame's or, with a layer, that under the map, without a legend. found_by: what
+    the estimator said of itself, not itself: the window would be the one to take down a network that gave way to
+    another. seconds: stage -> how long it took. note: a sentence on what could not be done, or "".
     """
 
     frame: Frame
     people: People
     picture: NDArray[np.uint8]
     settings: ViewSettings
-    estimator: Any
+    found_by: SimpleNamespace
     seconds: dict[str, float]
     layer: MapLayer | None = None
     note: str = ""
@@ -68,7 +83,7 @@ class View:
     @property
     def engine(self) -> str:
         """What runs, in words."""
-        return f"{self.estimator.backend} on {self.estimator.device} in {self.estimator.precision}"
+        return f"{self.found_by.backend} on {self.found_by.device} in {self.found_by.precision}"
 
 
 class ViewEngine:
@@ -159,7 +174,8 @@ class ViewEngine:
             layer = layer_of(view.overlay, maps, frame.image.shape[1::-1], keypoint)
             picture = blend(frame.image, layer, view.style)
             seconds["map"] = time.perf_counter() - began
-        return View(frame, people, picture, view, estimator, seconds, layer, note)
+        found_by = SimpleNamespace(**{name: getattr(estimator, name) for name in _SAID_OF_ITSELF})
+        return View(frame, people, picture, view, found_by, seconds, layer, note)
 
     def _found(self, estimator: Any, frame: Frame, with_maps: bool) -> tuple[People, Any, dict[str, float]]:
         """The people, the maps if they are wanted, and how long it took: nothing for the same frame once more."""

@@ -69,7 +69,7 @@ class Saving(QObject):
                 _folder(folder, QStandardPaths.StandardLocation.PicturesLocation), info, datetime.now(), ".png", ".json"
             )
             picture = picture_of(view, style)()
-            first_line = header(info, view.estimator, view.settings.smooth)
+            first_line = header(info, view.found_by, view.settings.smooth)
             self.told.emit(save_snapshot(path, picture, view.frame, view.people, first_line))
 
         self._on_a_thread(save, "snapshot")
@@ -83,7 +83,7 @@ class Saving(QObject):
             from app.recording import Recorder, default_path
             from app.sinks.json_lines import header
 
-            first_line = partial(header, info, view.estimator, view.settings.smooth)
+            first_line = partial(header, info, view.found_by, view.settings.smooth)
             place = QStandardPaths.StandardLocation.MoviesLocation
             recorder = None
             try:

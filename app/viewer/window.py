@@ -244,7 +244,7 @@ class Window(Layout):
             self.transport.timeline.set_position(position)
             self.transport.timeline.add(position, len(view.people))
         self.saving.add(view, self._style())
-        self.controls.show_own(view.estimator.own_options)
+        self.controls.show_own(view.found_by.own_options)
         self.controls.show_keypoints(view.people.skeleton.names)
         if view.note and view.note != self._note:
             self.banner.tell(view.note)

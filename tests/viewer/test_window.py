@@ -284,9 +284,10 @@ def test_the_paused_picture_gets_the_new_engine(playing, wait, monkeypatch):
     time.sleep(0.1)
     wait(lambda: True)
     other = FakeEstimator()
+    other.model = "other"
     monkeypatch.setattr("engine.PoseEstimator.load", lambda **settings: other)
     playing.controls.flip.setChecked(True)
-    wait(lambda: last(playing).estimator is other)
+    wait(lambda: last(playing).found_by.model == "other")
 
 
 def test_keys_and_hints_of_every_action(window):
