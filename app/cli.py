@@ -5,6 +5,7 @@ What is slow to import (torch, OpenCV, PyAV, Numba) is imported by the commands 
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
@@ -316,6 +317,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    if debug:
+        logging.basicConfig()
+        logging.getLogger("swahr").setLevel(logging.DEBUG)
     try:
         code = typer.main.get_command(app).main(
             [argument for argument in arguments if argument != "--debug"],

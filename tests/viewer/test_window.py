@@ -533,7 +533,7 @@ def test_what_an_error_says():
     error = SwahrError("A is wrong.")
     error.add_note("B is kept.")
     assert error_sentence(error) == "A is wrong. B is kept."
-    assert "bug" in error_sentence(KeyError("x"))
+    assert "bug" in error_sentence(KeyError("x")) and "--debug" in error_sentence(KeyError("x"))
 
 
 def test_without_a_display_one_sentence_says_what_to_do(monkeypatch, capsys):
