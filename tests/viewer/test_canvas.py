@@ -129,10 +129,10 @@ def test_a_pixel_appears_where_the_transform_says(canvas, notches):
     assert brightest / brightest[0] == pytest.approx([1, 120 / 250, 30 / 250], abs=0.02)
 
 
-def test_the_picture_is_not_copied_and_its_rows_need_no_padding(canvas):
-    image = np.zeros((7, 5, 3), np.uint8)
+def test_the_picture_is_copied_and_its_rows_need_no_padding(canvas):
+    image = np.full((7, 5, 3), 200, np.uint8)
     canvas.show_picture(image)
-    image[:] = 200
+    image[:] = 0
     canvas.resize(50, 70)
     assert (seen(canvas) == 200).all()
 
