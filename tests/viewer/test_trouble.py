@@ -138,8 +138,8 @@ def test_a_short_video_that_ends_while_the_network_loads_is_played(window, wait,
     window.open("demo:?size=160x96&seconds=0.5&people=1")
     time.sleep(1)
     go_on.set()
-    wait(lambda: len(indices) >= 5 and indices[-1] > 6)
-    assert indices[1] <= 2
+    # The first picture, perhaps the last one, which was waiting, and then the video from its beginning.
+    wait(lambda: len(indices) >= 5 and indices[-1] > 6 and min(indices[2:]) <= 4)
 
 
 def test_what_is_looked_at_again_has_no_latency(playing, wait):
