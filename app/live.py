@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Condition, Lock, Thread
 from typing import Generic, Literal, TypeVar
@@ -243,7 +244,8 @@ class LivePipeline(Generic[Item, Result]):
             self._frames.close(throw_away=self._error is not None or stage == self._infer)
             self._stopping = self._stopping or self._error is not None or stage == self._infer
             if self._error is not None:
-                self._close()  # a capture that waits is to end as well
+                with suppress(Exception):  # what comes of it does not matter more than the error
+                    self._close()  # a capture that waits is to end as well
             with self._lock:
                 self._running -= 1
                 last = self._running == 0

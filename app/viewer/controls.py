@@ -51,6 +51,7 @@ class Controls(QWidget):
         self._grouping, self._style, self._engine = grouping, style, engine
         self._own: GroupingOptions | None = None
         self._shown_engine: EngineSettings | None = None
+        self._keypoints: Sequence[str] = ()
         column = QVBoxLayout(self)
         column.addWidget(self._people_box())
         column.addWidget(self._map_box())
@@ -133,11 +134,11 @@ class Controls(QWidget):
 
     def show_keypoints(self, names: Sequence[str]) -> None:
         """The keypoints of the skeleton in use."""
-        wanted = ["All keypoints", *(name.replace("_", " ") for name in names)]
-        if wanted != [self.keypoint.itemText(index) for index in range(self.keypoint.count())]:
+        if names != self._keypoints:
+            self._keypoints = names
             self.keypoint.blockSignals(True)
             self.keypoint.clear()
-            self.keypoint.addItems(wanted)
+            self.keypoint.addItems(["All keypoints", *(name.replace("_", " ") for name in names)])
             self.keypoint.blockSignals(False)
             self._map()
 

@@ -17,7 +17,6 @@ _GLYPHS = {
     "step_forward": MDI7.step_forward,
     "loop": MDI7.repeat,
     "record": MDI7.record,
-    "stop": MDI7.stop,
     "snapshot": MDI7.camera_outline,
     "export": MDI7.file_export_outline,
     "skeleton": MDI7.human_handsup,
@@ -30,10 +29,7 @@ _GLYPHS = {
     "full_screen": MDI7.fullscreen,
     "help": MDI7.help_circle_outline,
     "close": MDI7.close,
-    "previous": MDI7.chevron_left,
-    "next": MDI7.chevron_right,
     "folder": MDI7.folder_outline,
-    "clear": MDI7.broom,
     "demo": MDI7.presentation_play,
 }
 NAMES = tuple(_GLYPHS)

@@ -55,11 +55,6 @@ class Session(QObject):
         self._pipeline.start()
 
     @property
-    def running(self) -> bool:
-        """Whether frames are, or soon will be, coming."""
-        return self._pipeline.state == "running" and self._stopping is None
-
-    @property
     def stats(self) -> LiveStats:
         """See `LivePipeline.stats`."""
         return self._pipeline.stats

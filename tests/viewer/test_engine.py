@@ -63,6 +63,24 @@ def test_the_scale_map_is_the_one_of_the_command(estimator, keypoint):
     assert view.legend[0].low == pytest.approx(0.5) and view.legend[0].high == pytest.approx(2)
 
 
+@pytest.mark.parametrize("boxes", [True, False])
+def test_what_the_window_saves_of_a_scale_map_is_what_the_command_writes(estimator, monkeypatch, tmp_path, boxes):
+    import cv2
+
+    from app.overlay import OverlayStyle
+    from app.process import ProcessOptions, process
+    from app.viewer.saving import picture_of
+
+    one = frame(timed=False)
+    cv2.imwrite(str(tmp_path / "in.png"), one.image[..., ::-1])
+    monkeypatch.setattr("engine.PoseEstimator.load", lambda **settings: estimator)
+    process(ProcessOptions(str(tmp_path / "in.png"), tmp_path / "out.png", scale_map=True, boxes=boxes, quiet=True))
+    engine = engine_of(estimator, ViewSettings(overlay="scale"))
+    view = until(lambda: (view := engine(one)).layer and view)
+    written = cv2.imread(str(tmp_path / "out.png"))[..., ::-1]
+    np.testing.assert_array_equal(picture_of(view, OverlayStyle(boxes=boxes))(), written)
+
+
 def test_another_opacity_needs_no_inference(estimator):
     engine = engine_of(estimator, ViewSettings(overlay="heatmap"))
     one = frame()
