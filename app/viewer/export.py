@@ -73,7 +73,7 @@ class _Exporting(QObject):
 
     def _process(self, order: _Order) -> str:
         from app.outputs import BESIDE_OUTPUT
-        from app.process import ProcessOptions, process
+        from app.processing.run import ProcessOptions, process
 
         output = Path(order.folder) if order.folder else None
         if output is not None:

@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from app.process import ProcessOptions, process
+from app.processing.run import ProcessOptions, process
 from app.sources import live, open_source
 from app.sources.live import LiveSource
 from app.sources.live_names import Camera, cameras, is_live, parse_camera, shown_name

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.engine_settings import EngineSettings, GroupingChoice
-from app.process import ProcessOptions, StoppedError, process
+from app.processing.run import ProcessOptions, StoppedError, process
 from engine.errors import SwahrError
 from grouping import GroupingOptions
 

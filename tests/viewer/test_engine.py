@@ -68,7 +68,7 @@ def test_what_the_window_saves_of_a_scale_map_is_what_the_command_writes(estimat
     import cv2
 
     from app.overlay import OverlayStyle
-    from app.process import ProcessOptions, process
+    from app.processing.run import ProcessOptions, process
     from app.viewer.saving import picture_of
 
     one = frame(timed=False)

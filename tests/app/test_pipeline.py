@@ -10,7 +10,7 @@ import time
 import pytest
 
 from app.channel import Channel
-from app.recorded import run_recorded
+from app.processing.pipeline import run_recorded
 
 TIMEOUT = 10  # seconds after which a test that should end has hung
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import TypeVar
 
-from .channel import Channel
+from app.channel import Channel
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

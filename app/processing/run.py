@@ -20,7 +20,7 @@ from app.map_overlay import MapLayer, layer_of
 from app.outputs import POSE_SUFFIXES, plan_sinks
 from app.over_time import OverTime
 from app.overlay import OverlayStyle
-from app.recorded import run_recorded
+from app.processing.pipeline import run_recorded
 from app.sinks import Sink
 from app.sinks.json_lines import header
 from app.sources import Frame, SourceInfo, open_source

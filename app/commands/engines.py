@@ -1,0 +1,96 @@
+"""The commands ``bench``, ``compile``, ``doctor`` and ``models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.engine_settings import EngineSettings
+from app.options import (
+    Backend,
+    Device,
+    Flip,
+    Model,
+    Precision,
+    Preset,
+    Size,
+    whole_numbers,
+)
+
+
+def bench(
+    source: Annotated[
+        str, typer.Argument(help="Whose frames to measure with; or grouping: from the network's maps to people.")
+    ] = "demo:",
+    model: Annotated[str, typer.Option(help="As elsewhere; or untrained: --preset without weights.")] = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Annotated[str, typer.Option(help="One backend, or auto for all that run here.")] = "auto",
+    precision: Annotated[str, typer.Option(help="One precision, or auto for all but int8.")] = "auto",
+    int8: Annotated[bool, typer.Option("--int8", help="int8 as well; it takes minutes where it is new.")] = False,
+    sigmas: Annotated[bool, typer.Option("--sigmas", help="With the scale branch.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Images a run.")] = 1,
+    frames: Annotated[int, typer.Option(min=4, help="Frames for each backend.")] = 60,
+    people: Annotated[str, typer.Option(help="For grouping: numbers of people, with commas.")] = "0,1,10,30",
+    sizes: Annotated[str, typer.Option(help="For grouping: sides of the input in pixels, with commas.")] = "512",
+    repeats: Annotated[int, typer.Option(min=3, help="For grouping: runs; of the reference a twentieth.")] = 100,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Measure how long things take on this machine, each beside what it is compared with."""
+    if source == "grouping":
+        from app.bench.grouping import bench_grouping
+
+        bench_grouping(whole_numbers("--people", people), whole_numbers("--sizes", sizes), repeats, flip, json_path)
+        return
+    from app.bench.stages import BenchOptions, bench_stages
+
+    options = BenchOptions(
+        source=source,
+        engine=EngineSettings(model, preset, size, flip, device, backend, precision),
+        int8=int8,
+        frames=frames,
+        sigmas=sigmas,
+        batch=batch,
+    )
+    bench_stages(options, json_path)
+
+
+def compile_networks(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="Whose size to compile for, and whose frames to calibrate int8 on.", show_default="usual"),
+    ] = None,
+    model: Model = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    device: Device = "auto",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Compile ahead what is otherwise compiled when it is first used."""
+    from app.compiling import compile_ahead
+
+    typer.echo(compile_ahead(source, EngineSettings(model, preset, size, flip, device, backend, precision)))
+
+
+def doctor(
+    warm: Annotated[
+        bool, typer.Option("--warm", help="First compile what is otherwise compiled when it is first used.")
+    ] = False,
+) -> None:
+    """Say what this machine has of what the program can use, and what it would choose."""
+    from app.doctor import report
+
+    report(warm)
+
+
+def models() -> None:
+    """List the models and presets there are."""
+    from app.models import list_models
+
+    typer.echo(list_models())

@@ -1,0 +1,85 @@
+"""The commands ``train`` and ``evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.engine_settings import EngineSettings, GroupingChoice
+from app.options import (
+    Backend,
+    Device,
+    Flip,
+    MaxPeople,
+    Model,
+    Precision,
+    Preset,
+    Size,
+    TagThreshold,
+    Threshold,
+    numbers,
+)
+from engine.errors import SwahrError
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, in TOML.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run's folder.", show_default="runs/ and the recipe's name"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    changed: Annotated[bool, typer.Option("--changed", help="Go on although the recipe has changed.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change an entry of the recipe: section.key=value; may be repeated."),
+    ] = None,
+) -> None:
+    """Train a network as a recipe says."""
+    from app.training import run_training
+
+    typer.echo(run_training(recipe, output, resume, changed, settings or []))
+
+
+def evaluate(
+    annotations: Annotated[str, typer.Argument(help="COCO keypoint annotations, or demo: for synthetic people.")],
+    images: Annotated[
+        Path | None, typer.Option(help="The photos' folder.", show_default="the annotations' folder")
+    ] = None,
+    model: Model = "default",
+    preset: Preset = None,
+    size: Size = None,
+    flip: Flip = False,
+    scales: Annotated[str, typer.Option(help="Look at several sizes: 0.5,1,1.5.")] = "1",
+    device: Device = "auto",
+    backend: Backend = "auto",
+    precision: Precision = "auto",
+    threshold: Threshold = None,
+    tag_threshold: TagThreshold = None,
+    max_people: MaxPeople = None,
+    json: Annotated[Path | None, typer.Option(help="Also write the figures to this file.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write AP and AP50 into the model's own weights file.")
+    ] = False,
+    scale_study: Annotated[
+        bool,
+        typer.Option("--scale-study", help="Instead, on demo: does the predicted scale s grow with people's size?"),
+    ] = False,
+) -> None:
+    """Measure a model's average precision."""
+    from app.training import run_evaluation, run_scale_study
+
+    if annotations == "demo:" and images is not None:
+        raise SwahrError(f"demo: needs no photos; leave out --images {images}.")
+    if scale_study and (annotations != "demo:" or json or record):
+        raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
+    engine = EngineSettings(model, preset, size, flip, device, backend, precision)
+    grouping = GroupingChoice(threshold, tag_threshold, max_people)
+    estimator = engine.load(scales=numbers(scales))
+    grouping.apply(estimator)
+    if scale_study:
+        typer.echo(run_scale_study(estimator))
+    else:
+        typer.echo(run_evaluation(estimator, annotations, images, json, record))
