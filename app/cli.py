@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import engines, processing, training
+from app.commands import data, engines, processing, training
 from app.options import ProcessCommand
 from engine.errors import SwahrError
 
@@ -35,21 +35,13 @@ def swahr(
 ) -> None:
     """Without a command a window opens; `swahr process demo:` needs none."""
     if version:
+        from app.version import installed_version
+
         typer.echo(f"swahr {installed_version()}")
     elif context.invoked_subcommand is None:
         from app.viewer.start import view as show
 
         raise typer.Exit(show())
-
-
-def installed_version() -> str:
-    """The version of the installed distribution."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("swahr-live")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 app.command(cls=ProcessCommand)(processing.process)
@@ -61,6 +53,7 @@ app.command()(engines.bench)
 app.command("compile")(engines.compile_networks)
 app.command()(engines.doctor)
 app.command()(engines.models)
+app.add_typer(data.data, name="data")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -54,6 +54,7 @@ PATH_ENDINGS = {
     "--csv": (".csv",),
     "--coco": (".json",),
     "--openpose": (".openpose",),
+    "--ray": (),  # an address is joined by =
 }
 
 
@@ -98,3 +99,12 @@ def whole_numbers(option: str, text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise SwahrError(f"{option} {text} is no list of whole numbers; write it as 1,10,30.") from None
+
+
+def pixels(option: str, text: str) -> tuple[int, int]:
+    """The width and height of an option such as 1280x720."""
+    width, _, height = text.lower().partition("x")
+    try:
+        return int(width), int(height)
+    except ValueError:
+        raise SwahrError(f"{option} {text} is no size; write width and height as 1280x720.") from None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from app.sinks import Sink
 from app.sources import SourceInfo
 
 
@@ -22,10 +22,11 @@ class Tally:
     latest_people: int = 0
     _began: float | None = None
     _ended: float = 0.0
+    _before: int = 0
 
     def start(self) -> None:
-        """The clock of ``rate`` runs from here to the last frame."""
-        self._began = time.perf_counter()
+        """The clock of ``rate`` runs from here to the last frame, and counts the frames from here on."""
+        self._began, self._before = time.perf_counter(), self.frames
 
     def add(self, people: int) -> None:
         """Count one frame with so many people."""
@@ -44,19 +45,20 @@ class Tally:
     @property
     def rate(self) -> float:
         """Frames a second; 0 before the first."""
-        return 0.0 if not self.frames or self._began is None else self.frames / (self._ended - self._began)
+        frames = self.frames - self._before
+        return frames / (self._ended - self._began) if frames and self._began is not None else 0.0
 
 
-def summary(info: SourceInfo, tally: Tally, estimator: Any, sinks: list[Sink], notes: list[str]) -> str:
+def summary(info: SourceInfo, tally: Tally, engine: str, paths: Sequence[Path], notes: list[str]) -> str:
     """The paragraph at the end of a run: what was found, where it is, what it ran on, what to know."""
-    rate = "" if info.kind == "image" else f", {tally.rate:.1f} frames a second"
-    sentences = [
-        _found(info, tally),
-        f"Written: {listed([sink.path for sink in sinks])}.",
-        f"Model {estimator.model} at {estimator.size} px, {estimator.backend} on {estimator.device} "
-        f"in {estimator.precision}{rate}.",
-    ]
-    return " ".join(sentences + notes)
+    rate = f", {tally.rate:.1f} frames a second" if tally.rate and info.kind != "image" else ""
+    return " ".join([_found(info, tally), f"Written: {listed(paths)}.", f"{engine}{rate}.", *notes])
+
+
+def engine_in_words(header: Mapping[str, Any]) -> str:
+    """What a header of poses says they were found with."""
+    model, size, backend = header["model"], header["settings"]["size"], header["backend"]
+    return f"Model {model} at {size} px, {backend} on {header['device']} in {header['precision']}"
 
 
 def _found(info: SourceInfo, tally: Tally) -> str:

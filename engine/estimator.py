@@ -25,8 +25,8 @@ from engine.devices import choose_device
 from engine.errors import SwahrError
 from engine.geometry import Resize
 from engine.gpu_grouping import GpuGrouping
-from engine.inputs import check_image, checked_scales, checked_size
-from engine.models import find_model
+from engine.inputs import IMAGES_PER_RUN, check_image, checked_scales, checked_size
+from engine.models import model_file
 from engine.network import NetworkConfig
 from engine.runner import NetworkRunner
 from engine.stopwatch import Stopwatch
@@ -35,7 +35,6 @@ from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, s
 from grouping.sigmas import sigmas_of
 
 PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
-IMAGES_PER_RUN = 8  # on CUDA; a CPU gains little from more than one, and so answers exactly alike
 
 
 class PoseEstimator:
@@ -179,6 +178,11 @@ class PoseEstimator:
             self._runner.prepare((1 + self.flip, size[1], size[0]), wanted)
         self._ready_to_group.result()
 
+    @property
+    def images_per_run(self) -> int:
+        """How many images share a run of the network, where `batch` is given so many of one size."""
+        return self._images_per_run
+
     def discard_compiled(self) -> None:
         """Forget what is kept of this network for the backend and precision in use, so that it is made anew."""
         self._runner.discard()
@@ -307,10 +311,7 @@ class PoseEstimator:
 
 
 def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[nn.Module, ModelMetadata]:
-    path = Path(model)
-    is_name = not path.suffix and len(path.parts) == 1 and not path.is_file()
-    if is_name:
-        path = find_model(str(model))
+    path = model_file(model)
     if preset is None or describes_itself(path):
         if path.is_file() and path.suffix != ".safetensors":
             raise SwahrError(f"{path} does not say which network it belongs to; name its preset, such as w32-512.")

@@ -21,6 +21,16 @@ def bundled_models() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def model_file(model: str | Path) -> Path:
+    """The weights file that a bundled model's name or a path stands for, which is there if it is a bundled one's.
+
+    Raises SwahrError for a name that no bundled model has.
+    """
+    path = Path(model)
+    is_name = not path.suffix and len(path.parts) == 1 and not path.is_file()
+    return find_model(str(model)) if is_name else path
+
+
 def find_model(name: str) -> Path:
     """The weights file of a bundled model. Raises SwahrError naming the ones there are."""
     models = bundled_models()

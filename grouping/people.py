@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .skeleton import COCO17, Skeleton
+
+if TYPE_CHECKING:
+    from supervision import KeyPoints
 
 CREDIBLE_PART = 0.1
 
@@ -154,3 +158,22 @@ class People:
         rows = pixels[:, :, 1].clip(0, maps.shape[1] - 1)
         values = maps[np.arange(len(maps)), rows, columns]
         return np.where(self.found, values, np.float32(0))
+
+    def to_supervision(self) -> KeyPoints:
+        """The same people as ``supervision.KeyPoints``, for its annotators and metrics.
+
+        Keypoints that were not found lie at (0, 0), as supervision has it, and are not visible. ``class_id`` is 0, a
+        person. ``data`` holds "sigma" [P, K] and "tracker_id" [P] where they are known.
+        Raises ImportError unless supervision is installed.
+        """
+        import supervision
+
+        data = {"sigma": self.sigmas, "tracker_id": self.ids}
+        return supervision.KeyPoints(
+            xy=np.where(self.found[:, :, None], self.keypoints[:, :, :2], np.float32(0)),
+            class_id=np.zeros(len(self), np.int64),
+            keypoint_confidence=self.keypoints[:, :, 2].copy(),
+            detection_confidence=self.scores.copy(),
+            visible=self.found,
+            data={name: values.copy() for name, values in data.items() if values is not None},
+        )

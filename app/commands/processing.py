@@ -24,17 +24,27 @@ from app.options import (
     Size,
     TagThreshold,
     Threshold,
+    pixels,
 )
+from app.sinks.encoding import CODECS
 
 
 def process(
-    source: Annotated[
-        str,
-        typer.Argument(help="A video, a picture, a folder of pictures, or demo: (demo:?people=8&seconds=5)."),
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Videos, pictures, folders, patterns, @list.txt with one name a line, or demo: (demo:?people=8).",
+        ),
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Where the annotated copy goes.", show_default="beside the source"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the annotated copy goes; for several a folder.",
+            show_default="beside the source",
+        ),
     ] = None,
     json: Json = None,
     csv: Csv = None,
@@ -42,6 +52,20 @@ def process(
     openpose: OpenPose = None,
     scale_map: Annotated[bool, typer.Option("--scale-map", help="Show the predicted 1/s over each frame.")] = False,
     boxes: Annotated[bool, typer.Option("--boxes", help="Draw each person's box and score.")] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin there: seconds, or 1:02:03.5.", metavar="TIME")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End before that time.", metavar="TIME")] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Take every Nth frame only.", metavar="N")] = 1,
+    codec: Annotated[
+        str, typer.Option(help=f"How the video is coded: {', '.join(CODECS)}; the output's suffix must suit it.")
+    ] = "h264",
+    quality: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Of the video, 100 the best.", show_default="good to look at")
+    ] = None,
+    video_size: Annotated[
+        str | None, typer.Option(help="Of the written video, as 1280x720.", show_default="the source's")
+    ] = None,
     model: Model = "default",
     preset: Preset = None,
     size: Size = None,
@@ -54,31 +78,43 @@ def process(
     max_people: MaxPeople = None,
     raw: Annotated[bool, typer.Option("--raw", help="Neither number people over time nor smooth them.")] = False,
     overwrite: Overwrite = False,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where it is noted which of several sources are done.",
+            show_default="swahr-manifest.jsonl beside the outputs",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Share the work out over a Ray cluster.", metavar="[ADDRESS]")
+    ] = None,
+    ray_cores: Annotated[int, typer.Option(min=1, help="Cores of each worker of the cluster that has no GPU.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show neither progress nor summary.")] = False,
 ) -> None:
-    """Find the people in a video or pictures."""
-    from app.processing.run import ProcessOptions
-    from app.processing.run import process as run
+    """Find the people in videos or pictures. A run that was cut off goes on where it was."""
+    from app.processing.commands import run
+    from app.processing.options import ProcessOptions
+    from app.sinks.encoding import Encoding
+    from app.sources.selection import Selection, parse_time
 
-    summary = run(
-        ProcessOptions(
-            source=source,
-            output=output,
-            json=json,
-            csv=csv,
-            coco=coco,
-            openpose=openpose,
-            scale_map=scale_map,
-            boxes=boxes,
-            raw=raw,
-            overwrite=overwrite,
-            quiet=quiet,
-            engine=EngineSettings(model, preset, size, flip, device, backend, precision),
-            grouping=GroupingChoice(threshold, tag_threshold, max_people),
-        )
+    options = ProcessOptions(
+        source=sources[0],
+        output=output,
+        json=json,
+        csv=csv,
+        coco=coco,
+        openpose=openpose,
+        scale_map=scale_map,
+        boxes=boxes,
+        raw=raw,
+        overwrite=overwrite,
+        quiet=quiet,
+        engine=EngineSettings(model, preset, size, flip, device, backend, precision),
+        grouping=GroupingChoice(threshold, tag_threshold, max_people),
+        selection=Selection(parse_time(start or "0"), None if end is None else parse_time(end), every),
+        encoding=Encoding(codec, quality, None if video_size is None else pixels("--video-size", video_size)),
     )
-    if not quiet:
-        typer.echo(summary)
+    raise typer.Exit(run(options, sources, manifest, ray, ray_cores))
 
 
 def convert(

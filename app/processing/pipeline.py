@@ -1,8 +1,10 @@
-"""The recorded pipeline: every frame, in order, one thread a stage."""
+"""The recorded pipeline: every frame, in order, a thread for each stage, or several to infer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -21,15 +23,17 @@ def run_recorded(
     write: Callable[[Result], None],
     queue_length: int = QUEUE_LENGTH,
     stopped: Event | None = None,
+    workers: int = 1,
 ) -> None:
     """Pass every item of ``source`` through ``infer`` and on to ``write``; return when all is written.
 
-    Each of the three runs in a thread of its own; at most ``queue_length`` items wait before each of the
-    last two. When one raises, what lies behind it in the pipeline is still finished, what lies before it
-    stops, and its error is raised here, once. Ctrl-C stops reading, finishes the item that is being inferred,
-    writes what is inferred, and raises KeyboardInterrupt; so does ``stopped`` when another thread sets it.
+    Reading and writing run in a thread each, inferring in as many as ``workers`` says; the order stays. At most
+    ``queue_length`` items wait before inferring, and as many before writing. When one raises, what lies behind it in
+    the pipeline is still finished, what lies before it stops, and its error is raised here, once. Ctrl-C stops reading,
+    finishes what is being inferred, writes what is inferred, and raises KeyboardInterrupt; so does ``stopped`` when
+    another thread sets it.
     """
-    _Pipeline(source, infer, write, queue_length, stopped).run()
+    _Pipeline(source, infer, write, queue_length, stopped, workers).run()
 
 
 class _Pipeline:
@@ -40,11 +44,13 @@ class _Pipeline:
         write: Callable[[Result], None],
         queue_length: int,
         stopped: Event | None,
+        workers: int,
     ) -> None:
         self._source, self._infer, self._write = source, infer, write
         self._stopped = stopped
         self._frames: Channel[Item] = Channel(queue_length)
         self._results: Channel[Result] = Channel(queue_length)
+        self._workers = workers
         self._errors: list[BaseException] = []
         stages = {"decode": self._decode_all, "infer": self._infer_all, "write": self._write_all}
         self._threads = [
@@ -99,12 +105,29 @@ class _Pipeline:
 
     def _infer_all(self) -> None:
         try:
-            for frame in self._frames:
-                if not self._results.put(self._infer(frame)):
+            for result in self._inferred():
+                if not self._results.put(result):
                     return
         finally:
             self._frames.cancel()
             self._results.close()
+
+    def _inferred(self) -> Iterator[Result]:
+        if self._workers == 1:
+            yield from map(self._infer, self._frames)
+            return
+        running: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(self._workers, "infer") as pool:
+            try:
+                for frame in self._frames:
+                    running.append(pool.submit(self._infer, frame))
+                    if len(running) == self._workers:
+                        yield running.popleft().result()
+                while running:
+                    yield running.popleft().result()
+            finally:
+                for future in running:
+                    future.cancel()
 
     def _write_all(self) -> None:
         try:

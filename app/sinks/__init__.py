@@ -20,10 +20,12 @@ class Sink(Protocol):
     path: where the complete output will be.
     partial: where what was written is found after a failure; None if nothing is left.
     notes: sentences the user should read at the end.
+    frames_kept: how many frames an earlier run, with which this one goes on, has left in it; `write` begins after them.
     """
 
     path: Path
     notes: list[str]
+    frames_kept: int
 
     @property
     def partial(self) -> Path | None: ...

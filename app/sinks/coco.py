@@ -25,8 +25,10 @@ class CocoWriter(PoseFile):
     have them; otherwise the frame's index is. A list that was cut off by a failure is closed nevertheless.
     """
 
-    def __init__(self, path: Path, names: Sequence[str] = (), overwrite: bool = False) -> None:
-        super().__init__(path, overwrite)
+    def __init__(
+        self, path: Path, names: Sequence[str] = (), overwrite: bool = False, resume: bool = False
+    ) -> None:
+        super().__init__(path, overwrite, resume)
         self._ids = image_ids(names)
         self._separator = ""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from app.sources import Frame, SourceInfo
+from app.sources.selection import WHOLE, Selection
 from grouping import People, Skeleton
 
 from .poses import PosedFrame, PoseFile
@@ -24,8 +25,10 @@ class JsonLinesWriter(PoseFile):
     header: gives the first line, when the first frame comes.
     """
 
-    def __init__(self, path: Path, header: Callable[[], Mapping[str, Any]], overwrite: bool = False) -> None:
-        super().__init__(path, overwrite)
+    def __init__(
+        self, path: Path, header: Callable[[], Mapping[str, Any]], overwrite: bool = False, resume: bool = False
+    ) -> None:
+        super().__init__(path, overwrite, resume)
         self._header = header
 
     def first_text(self) -> str:
@@ -42,11 +45,11 @@ def bare_header(skeleton: Skeleton) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, "skeleton": skeleton.to_dict()}
 
 
-def header(source: SourceInfo, estimator: Any, smoothed: bool) -> dict[str, Any]:
+def header(source: SourceInfo, estimator: Any, smoothed: bool, selection: Selection = WHOLE) -> dict[str, Any]:
     """The first line: where the poses come from and how they were found.
 
     ``time_base`` is written as a fraction of a second ("1/30000"), so that ``pts`` gives exact times; it and
-    ``size`` are null where the source has none.
+    ``size`` are null where the source has none. ``selection`` is there if not all frames were looked at.
     """
     return {
         "format": FORMAT,
@@ -67,7 +70,13 @@ def header(source: SourceInfo, estimator: Any, smoothed: bool) -> dict[str, Any]
             **asdict(estimator.options),
             "smoothed": smoothed,
         },
+        **({} if selection == WHOLE else {"selection": _selection_record(selection)}),
     }
+
+
+def _selection_record(selection: Selection) -> dict[str, Any]:
+    end = None if selection.end is None else float(selection.end)
+    return {"from": float(selection.start), "to": end, "every": selection.every}
 
 
 def frame_record(frame: Frame, people: People) -> dict[str, Any]:

@@ -33,13 +33,16 @@ class OpenPoseWriter(PoseSink):
     stem: what the files of a video's frames begin with, before their number of 12 digits.
     names: the pictures to come, each of whose files is named after it. The folder is created; without ``overwrite``
     none of the files may be there yet. With it, files that an earlier, longer run left of the same video go at the end.
+    resume: the files are those of a run that is gone on with, and are written anew.
     """
 
-    def __init__(self, path: Path, stem: str, names: Sequence[str] = (), overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, stem: str, names: Sequence[str] = (), overwrite: bool = False, resume: bool = False
+    ) -> None:
         super().__init__(path)
         self._stem = stem
         self._pictures = file_names(names)
-        self._overwrite = overwrite
+        self._overwrite = overwrite or resume
         self._written: set[str] = set()
 
     @property

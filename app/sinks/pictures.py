@@ -21,6 +21,8 @@ from .partial import PartialFile
 class PictureWriter:
     """Writes one annotated picture, in the format that its suffix names."""
 
+    frames_kept = 0
+
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             raise SwahrError(
@@ -53,13 +55,17 @@ class FolderWriter:
     """Writes annotated pictures into a folder, each under the name of its original and each complete at once.
 
     names: the pictures to come. The folder is created; without ``overwrite`` none of them may be there yet.
+    frames_kept: how many of them a run that is gone on with has written; None if none is.
     """
 
-    def __init__(self, path: Path, names: tuple[str, ...], overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, names: tuple[str, ...], overwrite: bool = False, frames_kept: int | None = None
+    ) -> None:
         self.path = path
         self.notes: list[str] = []
+        self.frames_kept = frames_kept or 0
         self._names = names
-        self._overwrite = overwrite
+        self._overwrite = overwrite or frames_kept is not None
         self._written = 0
 
     @property

@@ -43,7 +43,12 @@ class PosedFrame:
 
 
 class PoseSink(ABC):
-    """An output for poses: a `Sink` that does not look at pictures, and takes frames read from another file as well."""
+    """An output for poses: a `Sink` that does not look at pictures, and takes frames read from another file as well.
+
+    Nothing of an earlier run is kept: what was found is added again.
+    """
+
+    frames_kept = 0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -62,11 +67,12 @@ class PoseFile(PoseSink):
     """One text file, which can be read while it grows: what comes first, then some text for each frame, then an end.
 
     The end is written after a failure as well, so that what is left is as whole as the format lets it be.
+    overwrite, resume: see `PartialFile`; what a run before has left is begun anew.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, overwrite: bool = False, resume: bool = False) -> None:
         super().__init__(path)
-        self._file = PartialFile(path, overwrite)
+        self._file = PartialFile(path, overwrite, resume)
         self._begun = False
 
     @property

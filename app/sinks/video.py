@@ -1,17 +1,16 @@
-"""The annotated video: H.264 in MP4, with the source's time stamps and sound."""
+"""The annotated video, with its source's time stamps, sound and subtitles; one that was cut off is gone on with."""
 
 from __future__ import annotations
 
-import math
+import errno
 from collections.abc import Iterable
 from contextlib import ExitStack
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,28 +18,29 @@ from app.sources import Frame, VideoFormat
 from engine.errors import SwahrError
 from grouping import People
 
-from .audio import AudioCopy
-from .partial import PartialFile
-
-VIDEO_SUFFIXES = frozenset((".mp4", ".m4v", ".mov"))
-_LARGEST_TIMESCALE = 2**31 - 1
-_SECONDS_BETWEEN_KEY_FRAMES = 2
-# From RGB to YUV: the numbers of H.264 -> those of swscale, which have one for both kinds of BT.601. What is
-# not said, or makes no sense for YUV, is written as BT.601, as swscale does by itself.
-_NOT_SAID = 2
-_SWSCALE_MATRIX = {1: 1, _NOT_SAID: None, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
+from .containers import is_exact, muxer, refuse_encoding, writing_options
+from .copies import StreamCopies
+from .encoder import SegmentEncoder, header_of
+from .encoding import Encoding
+from .leftover import LeftOver
+from .packets import Cut
+from .partial import PartialFile, flush_to_disk, refuse_left_over
+from .segments import Segments, segment_length
 
 
 class VideoWriter:
-    """Writes the annotated video frame by frame, each at its source's time stamp, and copies the sound.
+    """Writes the annotated video frame by frame, each at its source's time stamp, and copies sound and subtitles.
 
-    path: ends in .mp4, .m4v or .mov. video: what to take over from the source.
-    audio: the file whose sound is copied; None for silence.
+    path: its suffix, see VIDEO_SUFFIXES, decides the kind of file. video: what to take over from the source.
+    audio: the file whose sound and subtitles are copied; None for silence. cut: which part of them.
     preset: x264's name for how much time it may take to make the file small.
+    resume: go on with what an earlier run of the same settings has left; `write` then begins with frame number
+    `frames_kept`, of which as many are kept as whole segments hold, at most `keep_at_most`.
 
-    The file is written in fragments and made an ordinary MP4 at the end, so that even a process that is
-    killed leaves a partial file that plays. Frames of odd width or height are padded by one column or row; a
-    frame of another size than the first is stretched to it.
+    The file is written in fragments and made an ordinary one at the end, so that even a process that is killed
+    leaves a partial file that plays. Frames of odd width or height are padded by one column or row where the codec
+    wants even ones; a frame of another size than the first is stretched to it.
+    Raises SwahrError, before anything is written, if such a file cannot hold the codec or may not be written.
     """
 
     def __init__(
@@ -49,19 +49,31 @@ class VideoWriter:
         video: VideoFormat,
         audio: Path | None = None,
         overwrite: bool = False,
-        preset: str = "veryfast",
+        preset: str | None = None,
+        *,
+        resume: bool = False,
+        keep_at_most: int | None = None,
+        encoding: Encoding | None = None,
+        cut: Cut | None = None,
     ) -> None:
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise SwahrError(f"{path} does not end like a video that can be written; let it end in .mp4.")
+        self._encoding = encoding or Encoding()
+        refuse_encoding(path, self._encoding)
         self.path = path
         self.notes: list[str] = []
+        self.frames_kept = 0
+        self._suffix = path.suffix.lower()
         self._video, self._preset = video, preset
-        self._audio_path = audio
-        self._audio: AudioCopy | None = None
+        self._audio, self._cut = audio, cut
+        self._overwrite, self._resume, self._keep_at_most = overwrite, resume, keep_at_most
+        self._length = segment_length(video)
+        self._file = PartialFile(path, overwrite, resume)
+        self._left_over = LeftOver(path, self._length, self._encoding.codec)
+        self._kept: Segments | None = None
+        self._copies: StreamCopies | None = None
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
-        self._durations: dict[int, int] = {}
-        self._file = PartialFile(path, overwrite)
+        self._encoder: SegmentEncoder | None = None
+        self._muxed = self._inexact = 0
 
     @property
     def partial(self) -> Path | None:
@@ -69,73 +81,100 @@ class VideoWriter:
         return self._file.partial
 
     def __enter__(self) -> Self:
+        self._file.check()
+        if self._resume:
+            self._kept = self._to_keep()
+        else:
+            if not self._overwrite:
+                refuse_left_over(self._left_over.path)
+            self._left_over.remove()
         self._file.__enter__()
+        if self._kept is not None:
+            self._copy(self._kept)
         return self
+
+    def _to_keep(self) -> Segments | None:
+        """The segments of an earlier run that this one would write in the same way."""
+        left = self._left_over.set_aside()
+        if left is None:
+            return None
+        limit = left.frames if self._keep_at_most is None else self._keep_at_most
+        frames = min(left.frames, limit // self._length * self._length)
+        if frames and left.header == header_of(self._encoder_for(left.size), self._suffix):
+            return replace(left, frames=frames)
+        self._left_over.remove()
+        return None
+
+    def _encoder_for(self, picture: tuple[int, int]) -> SegmentEncoder:
+        return SegmentEncoder(self._video, self._encoding, self._preset, picture)
+
+    def _copy(self, kept: Segments) -> None:
+        self.frames_kept = kept.frames
+        try:
+            self._open(kept.size)
+            self._mux(kept.packets())
+            if self._muxed < kept.frames:
+                raise OSError(errno.EIO, f"{kept.path} has changed meanwhile")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            if isinstance(error, (av.FFmpegError, OSError)):
+                raise self._failure(error) from None
+            raise
 
     def write(self, frame: Frame, picture: NDArray[np.uint8], people: People) -> None:
         """Encode one picture at the frame's time stamp; SwahrError if it cannot be written."""
         try:
-            if self._container is None:
-                self._open(*picture.shape[1::-1])
-            self._durations[frame.pts] = frame.duration
-            self._mux(self._stream.encode(self._encodable(frame, picture)))
-            if self._audio is not None:
-                self._audio.copy_until(frame.time)
+            if self._encoder is None:
+                self._begin(*picture.shape[1::-1])
+            self._inexact += not is_exact(self._suffix, frame.time)
+            self._mux(self._encoder.encode(frame, picture))
         except (av.FFmpegError, OSError) as error:
-            self._stream = None  # whose last packets would crash a container that could not be begun
+            self._encoder = None  # whose last packets would crash a container that could not be begun
             raise self._failure(error) from None
 
-    def _open(self, width: int, height: int) -> None:
+    def _begin(self, width: int, height: int) -> None:
+        self._encoder = self._encoder_for((width, height))
+        if self._encoding.size is None and self._encoder.size != (width, height):
+            self.notes.append(
+                f"The video is {_pixels(self._encoder.size)} instead of {width}×{height}, for "
+                f"{self._encoding.details.title} needs even sides; the last column or row is repeated."
+            )
+        if self._container is None:
+            self._open((width, height))
+
+    def _open(self, picture: tuple[int, int]) -> None:
         rates = []
-        if self._audio_path is not None:
-            self._audio = AudioCopy(self._audio_path)
-            rates = self._audio.sample_rates
+        if self._audio is not None:
+            self._copies = StreamCopies(self._audio, self.path, self._cut)
+            rates = self._copies.sample_rates
+            self.notes.extend(self._copies.notes)
         self._container = av.open(
             str(self._file.writing),
             "w",
-            format="mov" if self.path.suffix.lower() == ".mov" else "mp4",
-            container_options=_container_options(self._video.time_base, rates),
+            format=muxer(self._suffix),
+            container_options=writing_options(self._suffix, self._video.time_base, rates),
         )
-        even = (width + width % 2, height + height % 2)
-        if even != (width, height):
-            self.notes.append(
-                f"The video is {even[0]}×{even[1]} pixels instead of {width}×{height}, for H.264 needs even "
-                "sides; the last column or row is repeated."
-            )
-        self._stream = self._add_stream(*even)
-        if self._audio is not None and (refused := self._audio.attach(self._container)):
-            self.notes.append(f"The video is without its {', '.join(refused)} sound, which MP4 cannot hold.")
-
-    def _add_stream(self, width: int, height: int) -> av.VideoStream:
-        video = self._video
-        # No B-frames: then every frame is stored in the order and at the time at which it is shown.
-        options = {"preset": self._preset, "crf": "20", "bf": "0"}
-        stream = self._container.add_stream("libx264", rate=video.rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        context = stream.codec_context
-        context.time_base = video.time_base
-        context.gop_size = max(1, round(_SECONDS_BETWEEN_KEY_FRAMES * video.rate))
-        context.sample_aspect_ratio = video.pixel_aspect
-        matrix, context.color_primaries, context.color_trc = video.colour
-        context.colorspace = matrix if matrix in _SWSCALE_MATRIX else _NOT_SAID
-        return stream
-
-    def _encodable(self, frame: Frame, picture: NDArray[np.uint8]) -> av.VideoFrame:
-        height, width = picture.shape[:2]
-        if width % 2 or height % 2:
-            picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        stream = self._stream
-        # The matrix that decoding used, or the colours would come out different.
-        encodable = av.VideoFrame.from_ndarray(picture).reformat(
-            stream.width, stream.height, "yuv420p", dst_colorspace=_SWSCALE_MATRIX.get(self._video.colour[0])
-        )
-        encodable.pts, encodable.time_base = frame.pts, frame.time_base
-        return encodable
+        self._stream = self._encoder_for(picture).add_stream(self._container, self._suffix)
+        if self._copies is not None:
+            self._copies.attach(self._container)
 
     def _mux(self, packets: Iterable[av.Packet]) -> None:
         for packet in packets:
-            packet.duration = self._durations.pop(packet.pts, 0)
+            if self._copies is not None:
+                self._copies.copy_until(packet.pts * packet.time_base)
+            packet.stream = self._stream
             self._container.mux(packet)
+            # A segment goes to the system with the next one's first packet, and that may wait for one more.
+            if self._muxed > self.frames_kept + 1 and self._muxed % self._length == 1:
+                self._secure()
+            self._muxed += 1
+
+    def _secure(self) -> None:
+        """Have the disk hold the segments so far; what an earlier run has left may then go."""
+        flush_to_disk(self._file.writing)
+        if self._kept is not None and self._left_over.is_copied(self._kept):
+            self._left_over.remove()
+            self._kept = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -143,49 +182,53 @@ class VideoWriter:
         try:
             self._finish(whole=kind is None)
         except (av.FFmpegError, OSError) as failure:
-            self._file.__exit__(type(failure), failure, None)
+            self._leave(type(failure), failure, None)
             if kind is None:
                 raise self._failure(failure) from None
         else:
-            self._file.__exit__(kind, error, traceback)
+            self._leave(kind, error, traceback)
+
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the file its name; after a failure keep of the two that there may be the one that holds more."""
+        self._file.__exit__(kind, error, traceback)
+        if kind is None:
+            self._left_over.remove()
+        elif self._kept is not None and self._left_over.put_back(self._kept):
+            self._file.partial = self._file.writing
 
     def _finish(self, whole: bool) -> None:
-        """Write what the encoder still holds and the file's index."""
+        """Write what the encoder still holds, the rest of the sound, and the file's index."""
         with ExitStack() as closing:
             closing.callback(self._let_go)
-            for opened in (self._audio, self._container):
+            for opened in (self._copies, self._container):
                 if opened is not None:
                     closing.callback(opened.close)
-            if self._stream is not None:
-                self._mux(self._stream.encode(None))
-                if self._audio is not None and whole:
-                    self._copy_rest_of_the_sound()
+            if self._encoder is not None:
+                self._mux(self._encoder.finish())
+            if self._copies is not None and whole:
+                self._copies.copy_until(None)
+            if whole:
+                self._note_losses()
 
-    def _copy_rest_of_the_sound(self) -> None:
-        self._audio.copy_until(None)
-        if self._audio.skipped:
-            self.notes.append(f"{self._audio.skipped} damaged packets of its sound were left out.")
+    def _note_losses(self) -> None:
+        if self._copies is not None and self._copies.skipped:
+            self.notes.append(f"{self._copies.skipped} damaged packets of its sound and subtitles were left out.")
+        if self._inexact:
+            self.notes.append(
+                f"{self._suffix} counts in milliseconds: {self._inexact} frames are shown up to half of one earlier or "
+                "later than in the source, which .mp4 and .mov do not need."
+            )
 
     def _let_go(self) -> None:
         """Whoever keeps the writer is not to keep the encoder, which holds hundreds of megabytes at 4K."""
-        self._container = self._stream = self._audio = None
+        self._container = self._stream = self._copies = self._encoder = None
 
     def _failure(self, error: Exception) -> SwahrError:
         reason = getattr(error, "strerror", None) or str(error)
         return SwahrError(f"{self.path} cannot be written ({reason}); free space on the disk or write elsewhere.")
 
 
-def _container_options(time_base: Fraction, sample_rates: Iterable[int]) -> dict[str, str]:
-    """What makes the MP4 writer keep every time stamp, and keep what is written when the process dies.
-
-    Tracks count in units of the source's time base, and the offset of a first frame that is not at 0 is
-    counted in units of the whole film's, which must therefore divide all of them.
-    """
-    ticks = time_base.denominator
-    film_ticks = math.lcm(ticks, *(rate for rate in sample_rates if rate > 0))
-    return {
-        "video_track_timescale": str(ticks),
-        "movie_timescale": str(film_ticks if film_ticks <= _LARGEST_TIMESCALE else ticks),
-        "movflags": "+hybrid_fragmented+frag_keyframe+delay_moov",
-        "flush_packets": "1",
-    }
+def _pixels(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]} pixels"

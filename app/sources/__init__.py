@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Self
 
 from engine.errors import SwahrError
 
+from .selection import WHOLE, Selection
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SMALLEST_SIDE = 16  # pixels; below this there is nothing in which to recognise a person
 GREATEST_ASPECT = 20  # beyond this the network's input, whose short side is given, would be huge
+MOST_PICTURE_PIXELS = 200_000_000  # a picture of so many takes 600 MB, and so does each copy
+MOST_VIDEO_PIXELS = 70_000_000  # beyond 8192×8192; decoders, queues and encoder hold some twenty frames
 PICTURE_SECONDS = Fraction(2)  # how long each picture of a folder is shown
 
 
@@ -55,12 +59,14 @@ class VideoFormat:
     time_base: the unit of the time stamps, in seconds.
     colour: (matrix, primaries, transfer) as the numbers of the H.264 standard, 2 for "not said".
     pixel_aspect: a pixel's width by its height.
+    start: the first frame's time, in seconds.
     """
 
     rate: Fraction
     time_base: Fraction
     colour: tuple[int, int, int] = (2, 2, 2)
     pixel_aspect: Fraction = Fraction(1)
+    start: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,20 @@ class Source(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
+
+    def selected(
+        self, selection: Selection = WHOLE, skip: int = 0, wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[Frame]:
+        """The frames of a selection without the first `skip` of them, numbered anew: ``index`` begins with `skip`.
+
+        Time stamps stay the source's own; where only every Nth frame is given, its duration reaches to the next one.
+        What is passed over is neither converted nor drawn. The whole, with nothing to skip, is the source itself.
+        wanted: asked again and again while frames are passed over; where it says no, no further frame comes.
+        Raises SwahrError if no frame lies in the selection, now or with the first frame, or if the source has no parts.
+        """
+        if selection != WHOLE or skip:
+            raise SwahrError(f"{self.info.name} has no parts to select from; leave out the selection.")
+        return iter(self)
 
     def close(self) -> None:  # noqa: B027 (most sources hold nothing open)
         """Release what the source holds open."""
@@ -150,33 +170,15 @@ def open_source(name: str, endless: bool = True) -> Source:
         from .demo import DemoSource
 
         return DemoSource(name)
-    path = Path(name)
-    if not _exists(path):
-        raise SwahrError(f"There is no file or folder named {shown_name(name)}; check the path.")
-    if path.is_dir():
-        from .pictures import FolderSource
+    from .files import open_path
 
-        return FolderSource(name)
-    if path.stat().st_size == 0 and path.is_file():
-        raise SwahrError(f"{name} is empty (0 bytes); copy or download it again.")
-
-    from .pictures import PICTURE_SUFFIXES, PictureSource
-    from .video import VideoSource
-
-    return PictureSource(name) if path.suffix.lower() in PICTURE_SUFFIXES else VideoSource(name)
+    return open_path(name)
 
 
 def whole_units(seconds: Fraction | float, unit: Fraction) -> int:
     """How many whole units lie in so many seconds, at least 0; what a float rounded off is made up for."""
     rounded = min(Fraction(1, 1_000_000), unit / 4)
     return max(0, math.floor((Fraction(seconds) + rounded) / unit))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # too long a name, or a folder that may not be looked into
-        return False
 
 
 def check_size(name: str, width: int, height: int) -> None:
@@ -189,4 +191,13 @@ def check_size(name: str, width: int, height: int) -> None:
     if max(width, height) > GREATEST_ASPECT * min(width, height):
         raise SwahrError(
             f"{name} is {width}×{height} pixels, too long and narrow; crop it to at most {GREATEST_ASPECT}:1."
+        )
+
+
+def check_pixels(name: str, width: int, height: int, most: int) -> None:
+    """Raise SwahrError where a header claims more than so many pixels: before memory is taken for them."""
+    if width * height > most:
+        raise SwahrError(
+            f"{name} is {width}×{height} pixels, more than can be processed; make it smaller than "
+            f"{most // 1_000_000} million pixels."
         )

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
+from av.stream import Disposition
 
 from engine.errors import SwahrError
 
+from . import MOST_VIDEO_PIXELS, check_pixels
+from .live_names import shown_name
+from .opening import LIMITS, open_container
 from .time_stamps import TimeStamps
 
 Stamped = tuple[av.VideoFrame, int]
 
+_LISTING = ("avi", "mov,mp4,m4a,3gp,3g2,mj2")  # the others' lists are of key frames, or come with the frames
 _TOO_MANY_REPAIRED = 50  # stamps in a row; at a file's end some few have to be, for the decoder gives them late
 
 
@@ -23,10 +28,12 @@ class Landing:
     """Where decoding goes on after a jump.
 
     frames: from a key frame on, with their stamps. number: how many frames of the file come before; None if not known.
+    place: where in the file the key frame lies, in bytes; None for the beginning.
     """
 
     frames: Iterator[Stamped]
     number: int | None
+    place: int | None = None
 
 
 class VideoDecoder:
@@ -41,6 +48,7 @@ class VideoDecoder:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._shown = shown_name(name)
         self._disordered = False  # so that stamps do not say where in the file a frame is
         self._open()
 
@@ -76,20 +84,27 @@ class VideoDecoder:
         if first is None or first[1] > latest or self.damaged > damaged or self._own_stamps(first[0]) == (None, None):
             return None
         number = self._number(key, len(leading)) if first[0].pts == key.pts else None
-        return Landing(itertools.chain([first], frames), number)
+        return Landing(itertools.chain([first], frames), number, key.pos)
+
+    @property
+    def lists_every_frame(self) -> bool:
+        """Whether the container has a list of all its frames, by which it tells their stamps."""
+        entries = self.stream.index_entries
+        listed = 0 < len(entries) == self.stream.frames and not entries[0].is_discard
+        return listed and self.container.format.name in _LISTING
+
+    def packets_again(self) -> Iterator[av.Packet]:
+        """The packets of the file from its beginning on, read beside those that are decoded."""
+        with open_container(self._name) as container:
+            stream = container.streams[self.stream.index]
+            yield from (packet for packet in container.demux(stream) if packet.size)
 
     def close(self) -> None:
         """Close the file."""
         self.container.close()
 
     def _open(self) -> None:
-        try:
-            self.container = av.open(self._name)
-        except (av.FFmpegError, OSError) as error:
-            raise SwahrError(
-                f"{self._name} cannot be read as a video or picture ({_reason(error)}); "
-                "check that it is one and that it is complete."
-            ) from None
+        self.container = open_container(self._name)
         try:
             self._open_stream()
         except BaseException:
@@ -97,9 +112,10 @@ class VideoDecoder:
             raise
 
     def _open_stream(self) -> None:
-        self.stream = self.container.streams.best("video")
-        if self.stream is None or self.stream.codec_context is None:
-            raise SwahrError(f"{self._name} has no video stream that can be decoded; name a video or a picture.")
+        self.stream = self._best_stream()
+        context = self.stream.codec_context
+        check_pixels(self._shown, context.width, context.height, MOST_VIDEO_PIXELS)
+        context.options = {**context.options, **LIMITS}
         self.stream.thread_type = "AUTO"
         # AVI stores no presentation stamps, and those made up for H.264 follow the order of decoding.
         self._stamped_by_decoding = self.container.format.name == "avi" and (
@@ -114,11 +130,22 @@ class VideoDecoder:
         self._decoded = self._decode(self._packets())
         self.first = next(self._decoded, None)
         if self.first is None:
-            raise SwahrError(f"Not one frame of {self._name} can be decoded; copy or download it again.")
+            raise SwahrError(f"Not one frame of {self._shown} can be decoded; copy or download it again.")
         self._delay = 0  # of a frame's stamp behind that of its packet
         if self._stamped_by_decoding and self.first.dts is not None and self._first_dts is not None:
             self._delay = self.first.dts - self._first_dts
         self.first_stamp = TimeStamps(self.step).next(*self._own_stamps(self.first))
+
+    def _best_stream(self) -> av.VideoStream:
+        """The video that is meant to be watched; SwahrError if there is none, or only a cover."""
+        streams = [stream for stream in self.container.streams.video if stream.codec_context is not None]
+        moving = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+        best = self.container.streams.best("video")
+        best = best if best in moving else next(iter(moving), None)
+        if best is None:
+            cover = ", only the picture of a cover" if streams else ""
+            raise SwahrError(f"{self._shown} has no video that can be decoded{cover}; name a video or a picture.")
+        return best
 
     def _packets(self) -> Iterator[av.Packet]:
         """What the container holds from where it is, up to where it ends or breaks off."""
@@ -189,7 +216,3 @@ def _noting(packets: Iterable[av.Packet], noted: list[av.Packet], pts: int | Non
 
 def _stamp(one: av.Packet | av.VideoFrame) -> int | None:
     return one.pts if one.pts is not None else one.dts
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from engine.errors import SwahrError
 
 from . import Frame, SeekableSource, SourceInfo, VideoFormat, whole_units
+from .selection import WHOLE, Selection, nothing_selected
 
 if TYPE_CHECKING:
     from engine.training.synthetic import SyntheticScene
@@ -52,8 +53,22 @@ class DemoSource(SeekableSource):
         time_base = self.info.video.time_base
         first = min(whole_units(start, time_base), self.info.frames - 1)
         for index in range(first, self.info.frames):
-            image = self._scene.render(float(index * time_base)).image
-            yield Frame(image, index, index, time_base, duration=1)
+            yield self._drawn(index, index, duration=1)
+
+    def selected(
+        self, selection: Selection = WHOLE, skip: int = 0, wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[Frame]:
+        """See `Source.selected`."""
+        places = selection.places(self.info.frames, self.info.video.time_base)
+        if not places:
+            raise nothing_selected(self.info.name, selection, self.info.duration)
+        end = min(self.info.frames, places.stop)
+        chosen = [(index, place, min(selection.every, end - place)) for index, place in enumerate(places)]
+        return (self._drawn(*one) for one in chosen[skip:])
+
+    def _drawn(self, index: int, place: int, duration: int) -> Frame:
+        time_base = self.info.video.time_base
+        return Frame(self._scene.render(float(place * time_base)).image, index, place, time_base, duration)
 
     def position(self, frame: Frame) -> Fraction:
         """Its time, which begins with 0."""

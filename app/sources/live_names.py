@@ -63,7 +63,11 @@ def parse_camera(name: str) -> Camera:
 
 
 def shown_name(name: str) -> str:
-    """The name of a source as it may be shown: an address without user, password, and values that look secret."""
+    """The name of a source as it may be shown: an address without user, password, and values that look secret.
+
+    Line breaks and whatever else is no character that can be printed, as in a file name that is no UTF-8, become "�".
+    """
+    name = "".join(character if character.isprintable() else "�" for character in name)
     protocol, separator, rest = name.partition("://")
     if not separator:
         return name

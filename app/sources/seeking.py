@@ -21,13 +21,14 @@ def land(decoder: VideoDecoder, target: int, wanted: Callable[[], bool]) -> Land
     ever further back are tried; without any, everything is decoded from the beginning.
     """
     if target > decoder.first_stamp or decoder.first is None:
-        landing = _land_before(decoder, target, wanted)
+        landing = land_before(decoder, target, wanted)
         if landing is not None or not wanted():
             return landing
     return Landing(decoder.frames(), 0)
 
 
-def _land_before(decoder: VideoDecoder, target: int, wanted: Callable[[], bool]) -> Landing | None:
+def land_before(decoder: VideoDecoder, target: int, wanted: Callable[[], bool]) -> Landing | None:
+    """The frames from a key frame up to the stamp `target`; None if there is none to be had, or no longer wanted."""
     second = max(1, round(1 / decoder.time_base))
     place, back, nothing = target, _FIRST_STEP_BACK * second, target
     while (landing := decoder.jump(place, target)) is None:

@@ -1,17 +1,22 @@
-"""Photos with labelled people, from files in COCO's keypoint format."""
+"""Photos with labelled people, from annotation files in COCO's keypoint format: COCO, CrowdPose, and any like them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import SwahrError
+from engine.training.photo_table import open_table
+from engine.training.picture_checks import check_pictures, likely_folder, missing_pictures, size_fault
+from engine.training.pictures import read_rgb
 from grouping import Skeleton
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -20,6 +25,7 @@ class LabelledImage:
 
     image RGB uint8 [H,W,3]; keypoints float32 [P,K,3] x, y in pixels (pixel centres at integer + 0.5) and visibility
     (2 visible, 1 hidden, 0 not labelled); ignored: polygons, each float32 [n,2], whose pixels must not count in a loss.
+    A polygon may touch itself: each is filled by the even-odd rule, as OpenCV does.
     """
 
     image: np.ndarray
@@ -29,7 +35,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class PhotoRecord:
-    """What the annotation file says of one photo, without its pixels."""
+    """What the annotation file says of one photo, without its pixels. The arrays are read-only."""
 
     id: int
     path: Path
@@ -37,126 +43,106 @@ class PhotoRecord:
     source: str
     keypoints: np.ndarray  # float32 [P, K, 3]
     ignored: tuple[np.ndarray, ...]
+    crowd_index: float  # CrowdPose's, 0 to 1; NaN elsewhere
 
 
-class CocoPhotos:
-    """The photos of a COCO keypoint annotation file.
+class CocoPhotos(Sequence[PhotoRecord]):
+    """The photos of an annotation file in COCO's keypoint format, with any skeleton: what it says of each.
 
     Crowd regions (`iscrowd`) and people without any labelled keypoint become regions to ignore, as in the paper's code:
-    by their segmentation (polygons or RLE) where there is one, else by their box. An optional field `source` of an
-    image names the collection it comes from.
+    by their segmentation (polygons, or run lengths of either kind) where there is one, else by their box. An optional
+    field `source` of an image names the collection it comes from.
+
+    The file is parsed once: its content is kept as flat arrays in the cache folder, which all processes map and none
+    copies. Pickled, photos are little more than paths.
+
+    images: the folder of the pictures; None: where COCO and CrowdPose have it, or beside the file (`likely_folder`).
+    skip_broken: leave out faulty entries and pictures, instead of raising SwahrError that names the first.
+    findings: what is wrong with the file and its pictures, as far as it was looked at.
     """
 
-    def __init__(self, annotations: Path, images: Path, skeleton: Skeleton) -> None:
-        self.annotations, self.images, self.skeleton = Path(annotations), Path(images), skeleton
-        data = read_annotations(self.annotations)
-        if not self.images.is_dir():
-            raise SwahrError(
-                f"There is no folder of images at {self.images}; name the folder that {annotations} belongs to."
-            )
-        entries: dict[int, list[dict]] = {}
-        for entry in data["annotations"]:
-            entries.setdefault(entry["image_id"], []).append(entry)
-        self.records = [self._record(image, entries.get(image["id"], ())) for image in data["images"]]
-        for record in self.records:
-            if not record.path.is_file():
-                raise SwahrError(
-                    f"{record.path} is missing, but {annotations} names it; put it back or remove its entry."
-                )
+    def __init__(self, annotations: Path, images: Path | None, skeleton: Skeleton, skip_broken: bool = False) -> None:
+        self.annotations, self.skeleton, self.skip_broken = Path(annotations), skeleton, skip_broken
+        self._table = open_table(self.annotations, skeleton)
+        self.images = likely_folder(self.annotations, self._table) if images is None else Path(images)
+        look = check_pictures if skip_broken else missing_pictures
+        sound, findings = look(self._table, self.images)
+        self.findings = self._table.findings.merged(findings)
+        self._refuse_faults()
+        self._sound = np.flatnonzero(sound)
+        if skip_broken and not len(self._sound):
+            raise SwahrError(f"{self.annotations}: not one photo can be used; swahr data check says what is wrong.")
+
+    @property
+    def ids(self) -> list[int]:
+        """The id of each photo, as the annotations have it."""
+        return self._table.ids[self._sound].tolist()
+
+    @property
+    def annotation_ids(self) -> list[int]:
+        """The ids of all sound annotations."""
+        return self._table.annotation_ids.tolist()
+
+    @property
+    def records(self) -> Sequence[PhotoRecord]:
+        """The photos themselves, each made when it is asked for."""
+        return self
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._sound)
+
+    def __getitem__(self, index: int) -> PhotoRecord:
+        table, at = self._table, int(self._sound[index])
+        return PhotoRecord(
+            int(table.ids[at]),
+            self.images / table.file_name(at),
+            (int(table.sizes[at, 0]), int(table.sizes[at, 1])),
+            table.source_names[table.sources[at]],
+            table.people(at),
+            tuple(table.rings(at)),
+            float(table.crowd_indices[at]),
+        )
 
     def load(self, index: int) -> LabelledImage:
-        """Read photo `index`; a file that is missing or no picture is named in the error."""
-        record = self.records[index]
-        image = read_rgb(record.path)
-        if image.shape[1::-1] != record.size_wh:
-            raise SwahrError(
-                f"{record.path} has {image.shape[1]}x{image.shape[0]} pixels, but {self.annotations} says "
-                f"{record.size_wh[0]}x{record.size_wh[1]}; the labels belong to another version of the picture."
-            )
-        return LabelledImage(image, record.keypoints, list(record.ignored))
+        """Read photo `index`; a picture that is missing, damaged or of another size is named in the error.
 
-    def _record(self, image: dict, entries: Sequence[dict]) -> PhotoRecord:
-        people, ignored = [], []
-        for entry in entries:
-            keypoints = np.asarray(entry.get("keypoints", ()), np.float32)
-            labelled = keypoints.size > 0 and bool((keypoints[2::3] > 0).any())
-            if entry.get("iscrowd") or not labelled:
-                ignored.extend(_region(entry, image))
-            elif keypoints.size != 3 * len(self.skeleton.names):
-                raise SwahrError(
-                    f"{self.annotations}: annotation {entry['id']} has {keypoints.size} keypoint numbers, but the "
-                    f"skeleton {self.skeleton.name} needs {3 * len(self.skeleton.names)}; choose the skeleton that the "
-                    "file was made for."
-                )
-            else:
-                people.append(_centred(keypoints.reshape(-1, 3)))
-        stacked = np.stack(people) if people else np.zeros((0, len(self.skeleton.names), 3), np.float32)
-        size = (int(image["width"]), int(image["height"]))
-        return PhotoRecord(
-            image["id"],
-            self.images / image["file_name"],
-            size,
-            image.get("source", ""),
-            stacked,
-            tuple(ignored),
-        )
+        Where broken ones are skipped, the next photo takes its place, with a warning that names it.
+        """
+        for step in range(len(self)):
+            record = self[(index + step) % len(self)]
+            try:
+                return LabelledImage(_pixels(record), record.keypoints.copy(), list(record.ignored))
+            except SwahrError as error:
+                if not self.skip_broken:
+                    raise
+                _log.warning("%s The next photo takes its place.", error)
+        raise SwahrError(f"{self.images}: not one picture can be read; check the folder.")
 
+    def read(self, index: int) -> NDArray[np.uint8]:
+        """The pixels of photo `index`, RGB uint8 [H,W,3]; a broken picture is named in the error."""
+        return _pixels(self[index])
 
-def read_annotations(path: Path) -> dict:
-    """The JSON of a COCO annotation file; what is wrong with it is said in one sentence."""
-    try:
-        data = json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise SwahrError(f"There is no annotation file {path}; check the path.") from None
-    except OSError as error:
-        raise SwahrError(f"{path} cannot be read ({error.strerror}); name a file of annotations.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SwahrError(
-            f"{path} is not a JSON file ({error}); expected annotations in COCO's keypoint format."
-        ) from None
-    if not isinstance(data, dict) or not {"images", "annotations"} <= data.keys():
-        raise SwahrError(
-            f"{path} has no lists 'images' and 'annotations'; expected annotations in COCO's keypoint format."
-        )
-    return data
+    def weights(self, source_weights: Mapping[str, float]) -> NDArray[np.float64]:
+        """The weight of each photo, float64 [N]: that of its source, 1 for a source that is not named."""
+        of_source = np.array([source_weights.get(name, 1.0) for name in self._table.source_names])
+        return of_source[self._table.sources[self._sound]]
+
+    def without_people(self) -> NDArray[np.int64]:
+        """The indices of photos with neither labelled people nor regions to ignore."""
+        return np.flatnonzero(~(self._table.has_people() | self._table.has_rings())[self._sound])
+
+    def _refuse_faults(self) -> None:
+        if self.skip_broken or not self.findings.first_fault:
+            return
+        sentence, number = self.findings.first_fault, self.findings.faults
+        if number > 1:
+            sentence = f"{sentence.removesuffix('.')} (one of {number} faults; swahr data check lists them)."
+        raise SwahrError(f"{self.annotations}: {sentence}")
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """Read a picture as RGB uint8 [H,W,3], its pixels as stored: labels do not know of an orientation tag."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise SwahrError(f"{path} is missing or is not a picture; the annotations name it, so put it back.")
-    return pixels
-
-
-def _centred(keypoints: np.ndarray) -> np.ndarray:
-    # COCO counts from the centre of the first pixel, the project from its corner (centres at integer + 0.5).
-    keypoints = keypoints.copy()
-    keypoints[:, :2] += 0.5 * (keypoints[:, 2:] > 0)
-    return keypoints
-
-
-def _region(entry: dict, image: dict) -> list[np.ndarray]:
-    segmentation = entry.get("segmentation")
-    if isinstance(segmentation, list) and segmentation:
-        return [np.asarray(polygon, np.float32).reshape(-1, 2) for polygon in segmentation]
-    if isinstance(segmentation, dict):
-        return _rle_polygons(segmentation, image)
-    if "bbox" not in entry:
-        return []
-    x, y, w, h = entry["bbox"]
-    return [np.asarray([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32)]
-
-
-def _rle_polygons(rle: dict, image: dict) -> list[np.ndarray]:
-    try:
-        from faster_coco_eval.core import mask as masks
-    except ImportError:
-        raise SwahrError("Run-length masks need the package faster-coco-eval; install the extra `train`.") from None
-    if isinstance(rle["counts"], list):
-        rle = masks.frPyObjects(rle, image["height"], image["width"])
-    contours, _ = cv2.findContours(masks.decode(rle), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [contour.reshape(-1, 2) + np.float32(0.5) for contour in contours if len(contour) > 2]
+def _pixels(record: PhotoRecord) -> NDArray[np.uint8]:
+    image = read_rgb(record.path)
+    fault = size_fault(record.path, record.size_wh, image.shape[1::-1])
+    if fault:
+        raise SwahrError(fault)
+    return image

@@ -1,52 +1,80 @@
-"""How good a model is: OKS average precision on COCO-format annotations or on synthetic frames (section 4.1)."""
+"""How good a model is: OKS average precision on labelled photos or on synthetic frames (section 4.1)."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.errors import SwahrError
 from engine.estimator import PoseEstimator
-from engine.training.coco import read_annotations, read_rgb
+from engine.training.annotations import has_crowd_index, read_annotations
+from engine.training.answers import Image, answers
+from engine.training.breakdown import Breakdown, breakdown
+from engine.training.coco import CocoPhotos
+from engine.training.crowdpose import crowdpose_figures
+from engine.training.scoring import average_precision, part_of, person_id, require_coco_eval, scorable
 from engine.training.synthetic import SyntheticScene, check_skeleton
 from grouping import People, Skeleton
 
-FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+Progress = Callable[[int, int], None]  # pictures done, of how many
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one evaluation, and the results behind them.
+    """Figures of one evaluation, and what is behind them.
 
-    figures: AP, AP50, AP75, APM, APL and the same of recall, each 0..1, or -1 where nobody of that size is labelled;
-    `people` and `labelled`, people found and labelled a picture. results: COCO keypoint results, as the official
-    servers take them.
+    figures: AP, AP50, AP75, APM, APL and the same of recall, or for CrowdPose what `crowdpose_figures` gives, each
+    0..1, or -1 where nobody of that kind is labelled; `people` and `labelled`, people found and labelled a picture.
+    results: COCO keypoint results, as the official servers take them. truth: the annotations that counted.
+    skipped: a sentence for each picture that was left out because it is broken, of the first 20 of a kind.
     """
 
     figures: dict[str, float]
     results: list[dict]
+    truth: Mapping[str, Any]
+    skeleton: Skeleton
+    skipped: tuple[str, ...] = ()
+
+    def breakdown(self) -> Breakdown:
+        """The figures by keypoint and by people's size."""
+        return breakdown(self.truth, self.results, self.skeleton)
 
 
 def evaluate(
     estimator: PoseEstimator,
     annotations: Path,
-    images: Path,
-    progress: Callable[[int, int], None] | None = None,
+    images: Path | None,
+    progress: Progress | None = None,
+    skip_broken: bool = False,
 ) -> Evaluation:
     """Average precision on the photos of a COCO keypoint annotation file, with the estimator's own thresholds.
 
-    `images` is the folder of the photos. `progress` is told how many photos of how many are done. Raises SwahrError
-    naming what is missing or unreadable.
+    `images` is the folder of the photos; None: where they usually are (see `CocoPhotos`). CrowdPose is known by its
+    crowd index, and gets CrowdPose's figures. `progress` is told how many photos of how many are done. Raises
+    SwahrError naming what is missing or unreadable; with `skip_broken`, broken entries and photos are left out instead.
     """
-    truth = read_annotations(Path(annotations))
-    pictures = (read_rgb(Path(images) / entry["file_name"]) for entry in truth["images"])
-    return _evaluate(estimator, truth, pictures, progress)
+    require_coco_eval()
+    photos = CocoPhotos(annotations, images, estimator.skeleton, skip_broken)
+    if not len(photos):
+        raise SwahrError(f"{annotations} names no image, so there is nothing to evaluate; check the file.")
+    truth = _sound_part(read_annotations(Path(annotations)), photos)
+    skipped = [line.strip() for line in photos.findings.lines() if line.startswith(" ")] if skip_broken else []
+
+    def read(index: int) -> Image | None:
+        try:
+            return photos.read(index)
+        except SwahrError as error:
+            if not skip_broken:
+                raise
+            skipped.append(str(error))
+            return None
+
+    return _evaluate(estimator, truth, read, progress, skipped)
 
 
 def evaluate_synthetic(
@@ -55,14 +83,15 @@ def evaluate_synthetic(
     frames: int = 100,
     people: int = 6,
     seed: int = 1000,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Average precision on frames of the source `demo:`, half a second apart, one crowd every 10 frames."""
+    require_coco_eval()
     check_skeleton(estimator.skeleton)
     scenes = [SyntheticScene(people=people, seed=seed + i) for i in range((frames + 9) // 10)]
     rendered = [scenes[i // 10].render((i % 10) * 0.5) for i in range(frames)]
     truth = synthetic_truth(rendered, estimator.skeleton)
-    return _evaluate(estimator, truth, (frame.image for frame in rendered), progress)
+    return _evaluate(estimator, truth, lambda index: rendered[index].image, progress, [])
 
 
 def synthetic_truth(frames: Sequence, skeleton: Skeleton) -> dict:
@@ -92,10 +121,14 @@ def synthetic_truth(frames: Sequence, skeleton: Skeleton) -> dict:
 
 
 def coco_results(people: People, image_id: int, category_id: int = 1) -> list[dict]:
-    """COCO keypoint results of one picture's people; coordinates count from the first pixel's centre, as COCO's."""
+    """COCO keypoint results of one picture's people; coordinates count from the first pixel's centre, as COCO's.
+
+    A keypoint that was not found is 0, 0, 0.
+    """
     results = []
     for keypoints, score in zip(people.keypoints, people.scores, strict=True):
-        stored = keypoints.astype(np.float64) - (0.5, 0.5, 0)
+        found = keypoints[:, 2:] > 0
+        stored = np.where(found, keypoints.astype(np.float64) - (0.5, 0.5, 0), 0)
         results.append(
             {
                 "image_id": image_id,
@@ -107,54 +140,62 @@ def coco_results(people: People, image_id: int, category_id: int = 1) -> list[di
     return results
 
 
-def average_precision(truth: dict, results: list[dict], skeleton: Skeleton) -> dict[str, float]:
-    """COCO's ten keypoint figures for `results` against `truth` (both in COCO's format); 0 where nothing was found."""
-    require_coco_eval()
-    from faster_coco_eval import COCO, COCOeval_faster
+def write_results(path: Path, results: Sequence[dict]) -> None:
+    """Write results as the JSON list that COCO's servers take; the file appears when it is complete.
 
-    if not results:
-        return dict.fromkeys(FIGURES, 0.0)
-    with contextlib.redirect_stdout(io.StringIO()):
-        labelled = COCO({**truth, "categories": truth.get("categories") or [_category(skeleton)]})
-        scorer = COCOeval_faster(
-            labelled, labelled.loadRes(results), "keypoints", kpt_oks_sigmas=np.array(skeleton.oks_sigmas)
-        )
-        scorer.run()
-    return {name: float(value) for name, value in zip(FIGURES, scorer.stats, strict=False)}
+    Raises SwahrError if it cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f"{path.name}.partial")
+    try:
+        temporary.write_text(json.dumps(results), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise SwahrError(f"{path} cannot be written ({error.strerror}); name a file in a folder that exists.") from None
 
 
-def require_coco_eval() -> None:
-    """Raise SwahrError if the package that computes average precision is not installed."""
-    if find_spec("faster_coco_eval") is None:
-        raise SwahrError("Evaluation needs the package faster-coco-eval; install the extra `train`.")
+def figures_of(truth: Mapping[str, Any], results: Sequence[dict], skeleton: Skeleton) -> dict[str, float]:
+    """CrowdPose's figures where every image has a crowd index, else COCO's."""
+    measure = crowdpose_figures if has_crowd_index(truth) else average_precision
+    return measure(truth, results, skeleton)
 
 
 def _evaluate(
     estimator: PoseEstimator,
-    truth: dict,
-    pictures: Iterable[np.ndarray],
-    progress: Callable[[int, int], None] | None,
+    truth: Mapping[str, Any],
+    read: Callable[[int], Image | None],
+    progress: Progress | None,
+    skipped: list[str],
 ) -> Evaluation:
-    require_coco_eval()
-    if not truth["images"]:
-        raise SwahrError("The annotations name no image, so there is nothing to evaluate; check the file.")
-    person = _person_id(truth)
-    results, found = [], 0
-    for done, (entry, picture) in enumerate(zip(truth["images"], pictures, strict=True), 1):
-        people = estimator(picture)
-        found += len(people)
-        results += coco_results(people, entry["id"], person)
+    person, images = person_id(truth), truth["images"]
+    results, kept, found = [], [], 0
+    for index, people in enumerate(answers(estimator, read, len(images))):
+        if people is not None:
+            kept.append(images[index])
+            found += len(people)
+            results += coco_results(people, images[index]["id"], person)
         if progress:
-            progress(done, len(truth["images"]))
-    figures = average_precision(truth, results, estimator.skeleton)
-    labelled = sum(1 for entry in truth["annotations"] if not entry.get("iscrowd") and entry.get("num_keypoints", 0))
-    number = len(truth["images"])
-    return Evaluation({**figures, "people": found / number, "labelled": labelled / number}, results)
+            progress(index + 1, len(images))
+    if not kept:
+        raise SwahrError("Not one picture could be read, so there is nothing to evaluate; check the folder of images.")
+    truth = part_of(truth, {image["id"] for image in kept})
+    figures = figures_of(truth, results, estimator.skeleton)
+    people = [a for a in scorable(truth, estimator.skeleton)["annotations"] if a["num_keypoints"] and not a["iscrowd"]]
+    figures |= {"people": found / len(kept), "labelled": len(people) / len(kept)}
+    return Evaluation(figures, results, truth, estimator.skeleton, tuple(skipped))
 
 
-def _person_id(truth: dict) -> int:
-    categories = truth.get("categories") or [{"id": 1, "name": "person"}]
-    return next((entry["id"] for entry in categories if entry.get("name") == "person"), categories[0]["id"])
+def _sound_part(truth: dict[str, Any], photos: CocoPhotos) -> dict[str, Any]:
+    """The images and annotations that have no fault, in the order of the photos."""
+    images = {image["id"]: image for image in reversed(truth["images"])}
+    sound = set(photos.annotation_ids)
+    annotations = {entry["id"]: entry for entry in reversed(truth["annotations"]) if entry["id"] in sound}
+    kept = set(photos.ids)
+    return {
+        **truth,
+        "images": [images[number] for number in photos.ids],
+        "annotations": [entry for entry in reversed(annotations.values()) if entry["image_id"] in kept],
+    }
 
 
 def _category(skeleton: Skeleton) -> dict:

@@ -39,6 +39,11 @@ class FakeEstimator:
         self.seen += 1
         return standing_person(image.shape[1], image.shape[0]) if self.seen % 3 else People.empty(COCO17)
 
+    images_per_run = 1
+
+    def batch(self, images: Sequence[np.ndarray]) -> list[People]:
+        return list(map(self, images))
+
     def detailed(self, image: np.ndarray) -> tuple[People, SimpleNamespace]:
         height, width = image.shape[:2]
         alphas = np.broadcast_to(np.linspace(-0.5, 1, 8, dtype=np.float32), (17, 6, 8)).copy()

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.outputs import BESIDE_OUTPUT, plan_sinks
+from app.outputs import BESIDE_OUTPUT, annotated_path, plan_sinks, planned_paths
+from app.processing.options import ProcessOptions
 from app.sinks.json_lines import JsonLinesWriter, frame_record, people_records
 from app.sinks.partial import PartialFile
 from app.sinks.video import VideoWriter
@@ -29,7 +30,10 @@ VIDEO = VideoFormat(rate=Fraction(30), time_base=Fraction(1, 30))
 def planned(info, output=None, json_path=None, **poses):
     if json_path is not None:
         poses["json"] = json_path
-    return [sink.path for sink in plan_sinks(info, output, poses, dict, overwrite=False)]
+    options = ProcessOptions(info.name, output, **poses)
+    paths = [sink.path for sink in plan_sinks(options, info, annotated_path(info, options), dict, None)]
+    assert paths == planned_paths(options, info)
+    return paths
 
 
 def test_default_names_lie_beside_the_source(tmp_path):
@@ -242,8 +246,10 @@ def test_failure_midway_keeps_a_playable_part_and_says_where(swahr, tools, tmp_p
     assert len(Path("out.partial.jsonl").read_text().splitlines()) == 13
     assert not Path("out.mp4").exists()
     assert not Path("out.jsonl").exists()
-    assert swahr("process", source, "-o", "out.mp4") == 2
-    assert "cut off" in capsys.readouterr().err
+    monkeypatch.setattr("engine.PoseEstimator", tools.FakeEstimator)
+    assert swahr("process", source, "-o", "out.mp4", "--json") == 0
+    assert tools.video_stamps(tmp_path / "out.mp4") == tools.video_stamps(source)
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name or path.suffix == ".people"]
 
 
 def test_a_bug_is_one_sentence_and_debug_shows_where(swahr, tools, tmp_path, monkeypatch, capsys):
@@ -303,7 +309,10 @@ def test_ctrl_c_finishes_the_partial_files(tools, tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == ("Stopped after 101 frames. What was written so far is in out.partial.mp4 and out.partial.jsonl.\n")
+    assert said == (
+        "Stopped after 101 frames. What was written so far is in out.partial.mp4 and out.partial.jsonl. "
+        "The same command goes on from there.\n"
+    )
     assert len(tools.video_stamps(tmp_path / "out.partial.mp4")) == 101
     assert len((tmp_path / "out.partial.jsonl").read_text().splitlines()) == 102
     assert not (tmp_path / "out.mp4").exists()

@@ -41,6 +41,35 @@ def test_every_item_arrives_in_order():
     assert written == [item * 2 for item in range(500)]
 
 
+@pytest.mark.parametrize("workers", [2, 3])
+def test_several_that_infer_keep_the_order_and_work_at_once(workers):
+    written, most, busy = [], [], set()
+
+    def infer(item):
+        busy.add(item)
+        most.append(len(busy))
+        time.sleep(0.002 * (item % 3))
+        busy.discard(item)
+        return item
+
+    run_recorded(range(100), infer, written.append, workers=workers)
+    assert written == list(range(100))
+    assert max(most) == workers
+
+
+def test_with_several_that_infer_an_error_comes_once_and_what_was_before_is_written():
+    written = []
+
+    def infer(item):
+        if item == 20:
+            raise ValueError("bad weights")
+        return item
+
+    error = in_time(run_recorded, iter(range(10_000)), infer, written.append, queue_length=2, workers=3)
+    assert isinstance(error, ValueError)
+    assert written == list(range(20))
+
+
 def test_an_empty_source_ends():
     written = []
     run_recorded([], lambda item: item, written.append)

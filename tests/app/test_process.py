@@ -83,7 +83,10 @@ def test_a_stopped_run_keeps_partial_files_that_agree(estimators, tools, tmp_pat
     lines = Path("out.partial.jsonl").read_text().splitlines()[1:]
     assert 20 <= len(lines) < 300
     assert str(error) == f"Stopped after {len(lines)} frames."
-    assert error.__notes__ == ["What was written so far is in out.partial.mp4 and out.partial.jsonl."]
+    assert error.__notes__ == [
+        "What was written so far is in out.partial.mp4 and out.partial.jsonl.",
+        "The same command goes on from there.",
+    ]
     assert [float(stamp) for stamp in tools.video_stamps(Path("out.partial.mp4"))] == [
         json.loads(line)["time"] for line in lines
     ]

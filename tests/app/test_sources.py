@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 from fractions import Fraction
 
@@ -11,8 +13,12 @@ import pytest
 
 from app.sources import PICTURE_SECONDS, SeekableSource, check_size, open_source, whole_units
 from app.sources.demo import parse_options
+from app.sources.fitting import fitted
+from app.sources.live_names import shown_name
+from app.sources.picture_headers import picture_size
 from app.sources.pictures import natural_order, read_picture
-from app.sources.time_stamps import TimeStamps
+from app.sources.quiet import quietly
+from app.sources.time_stamps import GREATEST_GAP, TimeStamps
 from engine.errors import SwahrError
 
 
@@ -63,7 +69,7 @@ def test_picture_with_alpha_or_one_channel_becomes_rgb(tmp_path):
     cv2.imwrite(str(tmp_path / "alpha.png"), np.full((40, 50, 4), 120, np.uint8))
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((40, 50), 120, np.uint16) * 257)
     for name in ("alpha.png", "grey.png"):
-        image = read_picture(tmp_path / name)
+        image = read_picture(tmp_path / name).image
         assert image.shape == (40, 50, 3)
         assert (image == 120).all()
 
@@ -74,9 +80,177 @@ def test_exif_orientation_is_applied(tools, tmp_path, orientation, quarter_turns
     path = save(tmp_path / "in.jpg", image)
     path.write_bytes(with_orientation(path.read_bytes(), orientation))
     expected = np.rot90(image, quarter_turns)
-    got = read_picture(path)
+    got = read_picture(path).image
     assert got.shape == expected.shape
     assert np.abs(got.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".jpg", []),
+        (".jpg", [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 4]),
+        (".png", []),
+        (".bmp", []),
+        (".webp", [cv2.IMWRITE_WEBP_QUALITY, 80]),
+        (".webp", [cv2.IMWRITE_WEBP_QUALITY, 101]),
+        (".tiff", []),
+    ],
+)
+def test_a_header_tells_the_size_that_is_decoded(tools, suffix, options):
+    for width, height in ((160, 120), (33, 71), (640, 48)):
+        done, data = cv2.imencode(suffix, tools.picture(0, width, height), options)
+        assert done
+        assert picture_size(io.BytesIO(data.tobytes())) == (width, height)
+        for length in range(0, 60, 3):
+            picture_size(io.BytesIO(data.tobytes()[:length]))  # raises nothing
+
+
+def test_an_alpha_webp_and_a_jpeg_with_a_preview_tell_their_own_size(tools):
+    done, data = cv2.imencode(".webp", np.full((50, 70, 4), 120, np.uint8))
+    assert done and picture_size(io.BytesIO(data.tobytes())) == (70, 50)
+    done, small = cv2.imencode(".jpg", tools.picture(0, 32, 24))
+    done, large = cv2.imencode(".jpg", tools.picture(0, 320, 240))
+    preview = b"\xff\xe1" + struct.pack(">H", len(small) + 2) + small.tobytes()
+    assert picture_size(io.BytesIO(large.tobytes()[:2] + preview + large.tobytes()[2:])) == (320, 240)
+
+
+@pytest.mark.parametrize(("order", "mark"), [("<", b"II"), (">", b"MM")])
+def test_tiff_of_either_order_and_of_the_big_kind_tells_its_size(order, mark):
+    small = mark + struct.pack(order + "HIH", 42, 8, 2)
+    small += struct.pack(order + "HHII", 256, 4, 1, 70_000) + struct.pack(order + "HHII", 257, 4, 1, 9)
+    big = mark + struct.pack(order + "HHHQQ", 43, 8, 0, 16, 2)
+    big += struct.pack(order + "HHQHHI", 256, 3, 1, 333, 0, 0) + struct.pack(order + "HHQQ", 257, 16, 1, 2**40)
+    assert picture_size(io.BytesIO(small)) == (70_000, 9)
+    assert picture_size(io.BytesIO(big)) == (333, 2**40)
+
+
+def test_only_what_picture_decoders_print_is_caught(capfd):
+    with quietly() as complaints:
+        os.write(2, b"libpng warning: iCCP: known incorrect sRGB profile\nsomething else\nCorrupt JPEG data: x\n")
+        assert complaints == []
+    os.write(2, b"afterwards\n")
+    assert complaints == ["libpng warning: iCCP: known incorrect sRGB profile", "Corrupt JPEG data: x"]
+    assert capfd.readouterr().err == "something else\nafterwards\n"
+
+
+def test_a_decoder_that_raises_gives_standard_error_back(capfd):
+    with pytest.raises(ZeroDivisionError), quietly():
+        raise ZeroDivisionError
+    os.write(2, b"afterwards\n")
+    assert capfd.readouterr().err == "afterwards\n"
+
+
+def test_without_standard_error_pictures_are_read_all_the_same(tmp_path, tools, monkeypatch):
+    path = save(tmp_path / "a.png", tools.picture(0, 64, 48))
+    monkeypatch.setattr("os.dup", lambda number: (_ for _ in ()).throw(OSError(9, "Bad file descriptor")))
+    assert read_picture(path).image.shape == (48, 64, 3)
+
+
+def test_a_damaged_and_an_animated_picture_are_named_in_a_folder(tools, tmp_path):
+    for number in range(3):
+        save(tmp_path / f"{number}.jpg", tools.picture(number, 640, 480))
+    data = bytearray((tmp_path / "1.jpg").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes([255, 0]) * 20
+    (tmp_path / "1.jpg").write_bytes(data)
+    animation = cv2.Animation()
+    animation.frames = [np.full((64, 96, 4), 40 * index, np.uint8) for index in (1, 2)]
+    animation.durations = [100, 100]
+    cv2.imwriteanimation(str(tmp_path / "2.webp"), animation)
+    with open_source(str(tmp_path)) as source:
+        assert [frame.index for frame in source] == [0, 1, 2, 3]
+    assert source.notes == [
+        "Damaged; parts may look wrong: 1.jpg (1 of 4 pictures).",
+        "Animated; only the first picture is used: 2.webp (1 of 4 pictures).",
+    ]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(tmp_path, monkeypatch):
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(SwahrError, match=r"The folder .* cannot be read \(Permission denied\)\.$"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mp4"])
+@pytest.mark.parametrize("what", ["pathlib.Path.stat", "pathlib.Path.open"])
+def test_a_file_that_may_not_be_read_is_told(tmp_path, tools, monkeypatch, name, what):
+    path = tmp_path / name
+    path.write_bytes(b"no video")
+
+    def refuse(self, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(what, refuse)
+    with pytest.raises(SwahrError, match=rf"{name} cannot be [a-z ]+ \(permission denied\)"):
+        open_source(str(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", ["a.png", "a.mp4", "folder"])
+def test_what_is_really_forbidden_is_told(tmp_path, tools, name):
+    path = tmp_path / name
+    path.mkdir() if name == "folder" else path.write_bytes(b"secret")
+    path.chmod(0)
+    try:
+        with pytest.raises(SwahrError, match="ermission denied"):
+            open_source(str(path))
+    finally:
+        path.chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.ts"])
+def test_a_file_that_shrinks_while_it_is_read_ends_early(tools, tmp_path, name):
+    settings = {"codec": "mpeg2video"} if name == "a.ts" else {"codec": "mjpeg", "pixels": "yuvj420p"}
+    path = tools.write_video(tmp_path / name, tools.VideoSpec(frames=300, size=(320, 240), **settings))
+    with open_source(str(path)) as source:
+        frames = iter(source)
+        first = [next(frames) for _ in range(3)]
+        os.truncate(path, path.stat().st_size // 2)
+        count = len(first) + sum(1 for _ in frames)
+    assert 3 < count < 300
+    assert "is damaged" in source.notes[0]
+
+
+def test_a_file_that_disappears_while_it_is_read_is_read_to_its_end(tools, tmp_path):
+    path = tools.write_video(tmp_path / "a.mp4", tools.VideoSpec(frames=60))
+    with open_source(str(path)) as source:
+        frames = iter(source)
+        next(frames)
+        path.unlink()
+        assert sum(1 for _ in frames) == 59
+        with pytest.raises(SwahrError, match=r"a\.mp4 cannot be read"):
+            next(iter(source))
+    assert source.notes == []
+
+
+def test_pictures_that_disappear_are_left_out(tools, tmp_path):
+    for number in range(4):
+        save(tmp_path / f"{number}.png", tools.picture(number, 64, 48))
+    with open_source(str(tmp_path)) as source:
+        frames = iter(source)
+        next(frames)
+        (tmp_path / "2.png").unlink()
+        assert [frame.name for frame in frames] == ["1.png", "3.png"]
+    assert source.notes == ["Left out, for they could not be read: 2.png (1 of 4 pictures)."]
+
+
+@pytest.mark.parametrize(
+    ("size", "filled"), [((64, 48), (0, 48, 0, 64)), ((96, 48), (8, 40, 0, 64)), ((20, 60), (0, 48, 24, 40))]
+)
+def test_a_frame_of_another_size_is_fitted_in_its_own_shape(size, filled):
+    image = fitted(np.full((size[1], size[0], 3), 200, np.uint8), (64, 48))
+    assert image.shape == (48, 64, 3)
+    top, bottom, left, right = filled
+    assert (image[top:bottom, left:right] == 200).all()
+    assert image.sum() == 600 * (bottom - top) * (right - left)
+
+
+def test_names_that_cannot_be_printed_are_shown_all_the_same():
+    assert shown_name("a\nb\x1b[31m" + os.fsdecode(b"\xff")) == "a�b�[31m�"
+    assert shown_name("Übung 🤸.mp4") == "Übung 🤸.mp4"
 
 
 def test_folder_gives_its_pictures_in_natural_order(tools, tmp_path):
@@ -211,3 +385,15 @@ def test_bad_time_stamps_are_repaired_and_counted():
     times = [stamps.next(pts, dts) for pts, dts in given]
     assert times == [0, 3, 4, 6, 12, 15, 18, 100]
     assert stamps.repaired == 3
+
+
+def test_stamps_that_are_all_equal_end_up_at_the_nominal_rate():
+    stamps = TimeStamps(step=100)
+    assert [stamps.next(7, None) for _ in range(4)] == [7, 8, 108, 208]
+
+
+def test_a_gap_that_no_video_has_is_not_believed():
+    stamps = TimeStamps(step=3)
+    given = [0, 3, 2**33, 9, 12, 12 + GREATEST_GAP - 1, 2**34]
+    assert [stamps.next(pts, None) for pts in given] == [0, 3, 6, 9, 12, 12 + GREATEST_GAP - 1, 14 + GREATEST_GAP]
+    assert (stamps.repaired, stamps.gaps) == (2, 2)

@@ -140,3 +140,27 @@ def test_keypoints_next_to_nothing_are_not_credible_and_do_not_widen_the_box():
     assert not people.credible[1].any()
     assert people.boxes.tolist() == [[10, 20, 30, 50], [0, 0, 0, 0]]
     assert People.empty(COCO17).credible.shape == (0, 17)
+
+
+def test_people_become_supervisions_keypoints():
+    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    keypoints = np.random.default_rng(0).uniform(10, 90, (3, 17, 3)).astype(np.float32)
+    keypoints[:, :, 2] /= 100
+    keypoints[1, 4] = 33, 44, 0
+    people = People(keypoints, np.array([0.9, 0.5, 0.4]), np.full((3, 17), 2.5), ids=np.array([4, 7, 9]))
+    converted = people.to_supervision()
+    assert isinstance(converted, supervision.KeyPoints) and len(converted) == 3
+    np.testing.assert_array_equal(converted.xy[people.found], people.keypoints[people.found][:, :2])
+    assert converted.xy[1, 4].tolist() == [0, 0] and not converted.visible[1, 4] and converted.visible.sum() == 50
+    np.testing.assert_array_equal(converted.keypoint_confidence, people.keypoints[:, :, 2])
+    np.testing.assert_array_equal(converted.detection_confidence, people.scores)
+    np.testing.assert_array_equal(converted.data["tracker_id"], people.ids)
+    np.testing.assert_array_equal(converted.data["sigma"], people.sigmas)
+    scene = np.zeros((100, 100, 3), np.uint8)
+    edges = [(limb[0] + 1, limb[1] + 1) for limb in people.skeleton.limbs]
+    assert supervision.EdgeAnnotator(edges=edges).annotate(scene, converted).any()
+
+
+def test_nobody_becomes_no_keypoints_of_supervision():
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    assert len(People.empty(COCO17).to_supervision()) == 0

@@ -74,7 +74,7 @@ def test_a_photo_without_annotations_is_empty(write):
 
 
 def test_wrong_number_of_keypoints_names_file_and_annotation(write):
-    with pytest.raises(SwahrError, match=r"labels\.json: annotation 3 has 6 keypoint numbers.*51"):
+    with pytest.raises(SwahrError, match=r"labels\.json: annotation 3 of a\.png has 6 keypoint numbers.*51"):
         write(annotation(3, keypoints=[1, 2, 2, 3, 4, 2]))
 
 
@@ -85,7 +85,7 @@ def test_a_missing_picture_is_named(write):
 
 def test_a_picture_of_another_size_is_named(write):
     photos = write(images=[{"id": 7, "file_name": "a.png", "width": 160, "height": 120}])
-    with pytest.raises(SwahrError, match=r"a\.png has 80x60 pixels, but .*labels\.json says 160x120"):
+    with pytest.raises(SwahrError, match=r"a\.png has 80x60 pixels, but the annotations say 160x120"):
         photos.load(0)
 
 

@@ -17,6 +17,7 @@ from engine.training.evaluation import (
     evaluate,
     evaluate_synthetic,
     synthetic_truth,
+    write_results,
 )
 from engine.training.scale_study import ScaleStudy, _ranks, scale_study
 from engine.training.synthetic import SyntheticScene, check_skeleton, random_frame
@@ -65,6 +66,7 @@ def test_results_count_from_the_first_pixels_centre():
     keypoints[0, 0] = 10.5, 20.5, 0.9
     (entry,) = coco_results(People(keypoints, np.array([0.4], np.float32)), 7)
     assert entry["image_id"] == 7 and entry["keypoints"][:2] == [10, 20] and entry["score"] == pytest.approx(0.4)
+    assert entry["keypoints"][3:] == [0] * 48  # what was not found
     json.dumps(entry)
 
 
@@ -77,10 +79,113 @@ def test_people_count_whatever_number_their_category_has(tmp_path, person):
 
 
 def test_a_missing_photo_is_named(tmp_path):
-    truth = {"images": [{"id": 1, "file_name": "gone.jpg"}], "annotations": []}
+    truth = {"images": [{"id": 1, "file_name": "gone.jpg", "width": 90, "height": 70}], "annotations": []}
     (tmp_path / "t.json").write_text(json.dumps(truth))
     with pytest.raises(SwahrError, match=r"gone\.jpg is missing"):
         evaluate(_untrained(), tmp_path / "t.json", tmp_path)
+
+
+def test_a_model_of_another_skeleton_is_refused(tmp_path):
+    truth = _photo_with_truth(tmp_path)
+    truth["annotations"][0]["keypoints"] = truth["annotations"][0]["keypoints"][: 3 * 14]
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    with pytest.raises(SwahrError, match=r"t\.json: annotation 1 of a\.png has 42 keypoint numbers.*coco17 needs 51"):
+        evaluate(_untrained(), tmp_path / "t.json", tmp_path)
+
+
+class Perfect:
+    """Answers each picture with the person who is labelled in it, found by the colour of the first pixel."""
+
+    skeleton, images_per_run = COCO17, 1
+
+    def __init__(self, truth):
+        self.people = {a["image_id"]: np.reshape(a["keypoints"], (1, 17, 3)) for a in truth["annotations"]}
+
+    def batch(self, images):
+        return [self.answer(int(image[0, 0, 0])) for image in images]
+
+    def answer(self, number):
+        keypoints = self.people.get(number, np.zeros((0, 17, 3))) + np.array((0.5, 0.5, 0))
+        return People(keypoints.astype(np.float32), np.full(len(keypoints), 0.9, np.float32))
+
+
+def _photos_with_truth(folder, number=6):
+    truth = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]}
+    for image in range(1, number + 1):
+        cv2.imwrite(str(folder / f"{image}.png"), np.full((70, 90, 3), image, np.uint8))
+        truth["images"].append({"id": image, "file_name": f"{image}.png", "width": 90, "height": 70})
+        keypoints = [value for k in range(17) for value in (20 + 2 * k, 30 + image, 2)]
+        entry = {"id": image, "image_id": image, "category_id": 1, "iscrowd": 0, "keypoints": keypoints}
+        truth["annotations"].append(entry | {"num_keypoints": 17, "area": 2000, "bbox": [10, 20, 40, 50]})
+    (folder / "t.json").write_text(json.dumps(truth))
+    return truth
+
+
+def test_broken_photos_and_entries_stop_an_evaluation_or_are_left_out_and_named(tmp_path):
+    truth = _photos_with_truth(tmp_path)
+    (tmp_path / "2.png").unlink()
+    content = bytearray((tmp_path / "3.png").read_bytes())
+    content[len(content) // 2 - 5 : len(content) // 2 + 5] = bytes(10)
+    (tmp_path / "3.png").write_bytes(content)
+    truth["annotations"][3]["keypoints"][2] = 5
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    with pytest.raises(SwahrError, match="annotation 4"):
+        evaluate(Perfect(truth), tmp_path / "t.json", tmp_path)
+    done = evaluate(Perfect(truth), tmp_path / "t.json", tmp_path, skip_broken=True)
+    assert [image["id"] for image in done.truth["images"]] == [1, 4, 5, 6]
+    assert [entry["id"] for entry in done.truth["annotations"]] == [1, 5, 6]
+    assert done.figures["labelled"] == 3 / 4 and done.figures["AR"] == 1
+    assert len(done.skipped) == 3
+    for told in ("2.png is missing", "3.png cannot be decoded", "annotation 4 of 4.png gives the nose the flag 5"):
+        assert any(told in sentence for sentence in done.skipped)
+
+
+def test_results_are_what_the_servers_take_and_nothing_else(tmp_path):
+    truth = _photos_with_truth(tmp_path)
+    done = evaluate(Perfect(truth), tmp_path / "t.json", tmp_path)
+    assert done.figures["AP"] == pytest.approx(1) and done.skipped == ()
+    write_results(tmp_path / "results.json", done.results)
+    stored = json.loads((tmp_path / "results.json").read_text())
+    assert len(stored) == 6 and not list(tmp_path.glob("*.partial"))
+    for entry in stored:
+        assert set(entry) == {"image_id", "category_id", "keypoints", "score"}
+        assert isinstance(entry["image_id"], int) and len(entry["keypoints"]) == 51
+    assert average_precision(truth, stored, COCO17)["AP"] == pytest.approx(1)
+    with pytest.raises(SwahrError, match="cannot be written"):
+        write_results(tmp_path / "gone" / "results.json", done.results)
+
+
+def test_crowdpose_is_known_by_its_crowd_index(tmp_path):
+    truth = _photos_with_truth(tmp_path)
+    for image in truth["images"]:
+        image["crowdIndex"] = 0.3 * (image["id"] % 3)
+    (tmp_path / "t.json").write_text(json.dumps(truth))
+    figures = evaluate(Perfect(truth), tmp_path / "t.json", tmp_path).figures
+    assert figures["AP easy"] == pytest.approx(1) and figures["AP hard"] == -1 and "APL" not in figures
+
+
+def test_an_evaluation_can_be_parted_by_keypoint_and_size(tmp_path):
+    truth = _photos_with_truth(tmp_path)
+    parts = evaluate(Perfect(truth), tmp_path / "t.json", tmp_path).breakdown()
+    assert all(row.found == 1 for row in parts.keypoints) and parts.sizes[1].ap == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "images"),
+    [
+        ("annotations/person_keypoints_val2017.json", "val2017"),
+        ("annotations/person_keypoints_val2017.json", "images/val2017"),
+        ("json/crowdpose_test.json", "images"),
+        ("labels.json", "."),
+        ("labels.json", "images"),
+    ],
+)
+def test_photos_are_found_where_they_usually_are(tmp_path, annotations, images):
+    (tmp_path / images).mkdir(parents=True, exist_ok=True)
+    truth = _photos_with_truth(tmp_path / images)
+    (tmp_path / annotations).parent.mkdir(exist_ok=True)
+    (tmp_path / images / "t.json").rename(tmp_path / annotations)
+    assert evaluate(Perfect(truth), tmp_path / annotations, None).figures["AP"] == pytest.approx(1)
 
 
 def test_annotations_without_images_are_refused(tmp_path):
@@ -100,16 +205,16 @@ def test_the_true_keypoints_as_answers_score_one_on_synthetic_frames():
     class Oracle:
         """Answers with the truth of the frames that evaluate_synthetic shows, in order."""
 
-        skeleton = COCO17
+        skeleton, images_per_run = COCO17, 1
 
         def __init__(self):
             scene = SyntheticScene(people=6, seed=1000)
             self.answers = iter([scene.render(i * 0.5).keypoints for i in range(4)])
 
-        def __call__(self, image):
-            keypoints = next(self.answers).copy()
+        def batch(self, images):
+            (keypoints,) = (next(self.answers).copy() for _ in images)
             keypoints[..., 2] = keypoints[..., 2] > 0
-            return People(keypoints, keypoints[..., 2].mean(1), skeleton=COCO17)
+            return [People(keypoints, keypoints[..., 2].mean(1), skeleton=COCO17)]
 
     figures = evaluate_synthetic(Oracle(), frames=4).figures
     assert figures["AP"] == pytest.approx(1) and figures["people"] == figures["labelled"]

@@ -1,0 +1,46 @@
+"""The one way in which a video file is opened: what it claims, names or points to can do no harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+
+from engine.errors import SwahrError
+
+from . import MOST_VIDEO_PIXELS
+from .live_names import shown_name
+
+LIMITS = {"max_pixels": str(MOST_VIDEO_PIXELS)}  # of a decoder: for frames larger than their container says
+# Lists of other files and addresses, some without an end; what is taken for pictures or text by its name alone.
+_REFUSED = {"concat", "dash", "hls", "imf", "rtp", "rtsp", "sdp", "webm_dash_manifest", "image2"} | {
+    *("adf", "bin", "idf", "tty", "xbin"),
+}
+_FORMATS = ",".join(sorted(av.formats_available - _REFUSED))
+
+
+def open_container(path: str | Path) -> av.container.InputContainer:
+    """A video or sound file, for reading; SwahrError if it is none, cannot be read, or is a list of others.
+
+    Titles that are no UTF-8 are read as far as they go, and names like ``12:30.mp4`` are taken as names of files.
+    """
+    try:
+        return av.open(
+            f"file:{path}",
+            options=LIMITS,
+            container_options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
+            metadata_errors="replace",
+        )
+    except (av.FFmpegError, OSError) as error:
+        raise unreadable(str(path), error) from None
+
+
+def unreadable(name: str, error: Exception | None = None) -> SwahrError:
+    """What the user is told of a file that is no video. error: FFmpeg's, if that says more than that it is none."""
+    reason = "invalid data found when processing input"
+    if error is not None and not isinstance(error, av.error.ArgumentError):
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()
+    return SwahrError(
+        f"{shown_name(name)} cannot be read as a video or picture ({reason}); "
+        "check that it is one and that it is complete."
+    )

@@ -1,0 +1,144 @@
+"""A thousand warps, flips and mosaics: a bright spot, its keypoint, its hole in the mask and its heatmaps stay together."""
+
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.training.augment import Augmentation, Window, place, random_affine
+from engine.training.coco import CocoPhotos, LabelledImage
+from engine.training.samples import Mixture, TrainingSamples
+from engine.training.targets import render_heatmaps
+from grouping import COCO17
+
+SIDE, SPOT, HOLE = 256, 2, 14  # pixels: of the canvas, and around the labelled pixel those that shine and are ignored
+RANGES = Augmentation(rotation=45, scale=(0.4, 2.5), translation=0.3)
+
+
+def shining_photo(rng):
+    """A dark photo of any size with one labelled pixel, around which 5×5 shine and 29×29 are ignored."""
+    width, height = (int(v) for v in rng.integers(90, 700, 2))
+    x, y = (int(rng.integers(HOLE, side - HOLE)) for side in (width, height))
+    image = np.zeros((height, width, 3), np.uint8)
+    image[y - SPOT : y + SPOT + 1, x - SPOT : x + SPOT + 1] = 255
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    keypoint = int(rng.integers(17))
+    keypoints[0, keypoint] = x + 0.5, y + 0.5, 2
+    left, top, right, bottom = x - HOLE, y - HOLE, x + HOLE + 1, y + HOLE + 1
+    hole = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+    return LabelledImage(image, keypoints, [hole]), keypoint
+
+
+def random_windows(rng):
+    """The whole canvas, or two to four parts of it."""
+    if rng.random() < 0.4:
+        return [Window(0, 0, SIDE, SIDE)]
+    x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * SIDE)
+    if rng.random() < 0.3:
+        return [Window(0, 0, x, SIDE), Window(x, 0, SIDE - x, SIDE)]
+    rows, columns = ((0, y), (y, SIDE - y)), ((0, x), (x, SIDE - x))
+    return [Window(left, top, width, height) for top, height in rows for left, width in columns]
+
+
+def middle(weights):
+    """The centre of gravity x, y of weights [h,w], pixel centres at integers + 0.5."""
+    y, x = np.mgrid[: weights.shape[0], : weights.shape[1]] + 0.5
+    return np.array([(x * weights).sum(), (y * weights).sum()]) / weights.sum()
+
+
+def well_inside(point, reach, window):
+    x, y = point - (window.x, window.y)
+    return reach < x < window.width - reach and reach < y < window.height - reach
+
+
+def test_a_bright_pixel_and_its_keypoint_land_together():
+    checked = 0
+    worst = dict.fromkeys(("image", "mask", 2, 4), 0.0)
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        for window in random_windows(rng):
+            photo, keypoint = shining_photo(rng)
+            size = photo.image.shape[1::-1]
+            matrix, flipped = random_affine(rng, size, window, RANGES)
+            zoom = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+            canvas, mask = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+            (people, without_hole) = place_both(photo, matrix, flipped, window, canvas, mask)
+            if not len(people) or not well_inside(people[people[..., 2] > 0][0, :2], 1.5 * HOLE * zoom + 2, window):
+                continue
+            found = np.flatnonzero(people[0, :, 2])
+            assert found.tolist() == [COCO17.flip_indices[keypoint] if flipped else keypoint]
+            point = people[0, found[0], :2]
+            worst["image"] = max(worst["image"], np.abs(middle(canvas[..., 0].astype(float)) - point).max())
+            hole = (without_hole > mask).astype(float)
+            worst["mask"] = max(worst["mask"], np.abs(middle(hole) - point).max())
+            for stride in (2, 4):
+                target = render_heatmaps(people * (1 / stride, 1 / stride, 1), SIDE // stride, SIDE // stride)
+                peak = np.unravel_index(target[found[0]].argmax(), target.shape[1:])
+                off = np.abs(np.array(peak)[::-1] + 0.5 - point / stride).max()  # in pixels of the map
+                worst[stride] = max(worst[stride], off)
+                assert target.max() == 1 and np.count_nonzero(target.max((1, 2))) == 1
+            checked += 1
+    assert checked > 1000
+    assert max(worst.values()) <= 0.5 + 1e-4, worst  # a keypoint at a pixel's edge is half a pixel from its middle
+
+
+def place_both(photo, matrix, flipped, window, canvas, mask):
+    """The people, with `canvas` and `mask` filled, and the mask as it is without the ignored region."""
+    people = place(photo, matrix, flipped, window, canvas, mask, COCO17)
+    without_hole = np.zeros_like(mask)
+    place(LabelledImage(photo.image, photo.keypoints), matrix, flipped, window, canvas.copy(), without_hole, COCO17)
+    return people, without_hole
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Grey photos with one shining, labelled pixel each and an ignored square beside it, as a data set."""
+    labels = {"images": [], "annotations": []}
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        photo, keypoint = shining_photo(rng)
+        height, width = photo.image.shape[:2]
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.maximum(photo.image, 40))
+        labels["images"].append({"id": number, "file_name": f"{number}.png", "width": width, "height": height})
+        keypoints = (photo.keypoints[0] - (0.5, 0.5, 0)) * (photo.keypoints[0, :, 2:] > 0)
+        person = {"id": 2 * number, "image_id": number, "iscrowd": 0, "keypoints": keypoints.ravel().tolist()}
+        crowd = {"id": 2 * number + 1, "image_id": number, "iscrowd": 1}
+        crowd["segmentation"] = [photo.ignored[0].ravel().tolist()]
+        labels["annotations"] += [person, crowd]
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    return CocoPhotos(tmp_path / "labels.json", tmp_path, COCO17)
+
+
+def test_what_training_is_given_belongs_together(photos):
+    ranges = Augmentation(rotation=30, scale=(0.75, 1.5), translation=0.1, photometric=0)
+    samples = TrainingSamples(photos, COCO17, Mixture(size=SIDE, mosaic=0, synthetic=0), ranges, 0, 200)
+    checked = 0
+    for index in range(200):
+        sample = samples[index]
+        light = sample["image"][0].numpy().astype(float) - 60  # the photo's 40, and what interpolation adds
+        light = np.where(light > 0, light, 0)
+        indices, labelled = sample["tags"].numpy()[0].T
+        if not labelled.any() or light.sum() == 0:
+            continue
+        (k,) = np.flatnonzero(labelled)
+        spot = middle(light)
+        if not (16 < spot.min() and spot.max() < SIDE - 16):
+            continue
+        for name, stride in (("fine", 2), ("coarse", 4)):
+            target = sample[name][k].float().numpy()
+            peak = np.array(np.unravel_index(target.argmax(), target.shape))[::-1] + 0.5
+            assert np.abs(peak - spot / stride).max() <= 0.5 + 0.5 / stride
+            assert sample[name].float().amax((1, 2)).numpy().nonzero()[0].tolist() == [k]
+            mask = sample[f"{name}_mask"].numpy()
+            assert mask[int(peak[1]), int(peak[0])] == 0  # the ignored square lies around the spot
+            number, regions = cv2.connectedComponents((mask == 0).astype(np.uint8), connectivity=4)
+            hole = regions == regions[int(peak[1]), int(peak[0])]
+            if not (hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any()):
+                assert np.abs(middle(hole.astype(float)) - spot / stride).max() <= 0.5
+                checked += 1
+        size = sample["coarse"].shape[-1]
+        place_of_tag = np.array([indices[k] % size, indices[k] // size % size]) + 0.5
+        assert np.abs(place_of_tag - spot / 4).max() <= 0.5 + 0.5 / 4 and indices[k] // size**2 == k
+    assert checked > 150
