@@ -156,7 +156,9 @@ def _samples(options: ShowOptions) -> TrainingSamples:
         photos = CocoPhotos(path, options.images, skeleton, options.skip_broken)
         if not len(photos):
             raise SwahrError(f"{path} names no image, so there is nothing to show; check the file.")
-    return TrainingSamples(photos, skeleton, recipe.mixture, recipe.augmentation, options.seed, options.number)
+    base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
+    mixture, augmentation = recipe.mixture, recipe.augmentation
+    return TrainingSamples(photos, skeleton, mixture, augmentation, options.seed, options.number, base_width)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from app.progress import console_progress, in_words
 from engine.errors import SwahrError
 
 if TYPE_CHECKING:
@@ -22,18 +22,17 @@ def run_training(recipe: Path, output: Path | None, resume: bool, changed: bool,
 
     output: the run's folder; None: ``runs/`` and the recipe's name.
     """
-    from engine.training.recipe import load_recipe
-    from engine.training.trainer import train
+    from engine.training.trainer import open_run
 
     output = Path("runs") / recipe.stem if output is None else output
-    overrides = list(overrides)
-    with _progress("training", load_recipe(recipe, overrides).schedule.steps) as progress:
+    trainer = open_run(recipe, output, resume, changed, list(overrides))
+    with console_progress("training", trainer.recipe.schedule.steps) as progress:
 
         def report(step: int, figures: dict[str, float]) -> None:
             progress.update(progress.task_ids[0], completed=step)
-            progress.console.print(f"step {step}: {_in_words(figures)}", markup=False, highlight=False)
+            progress.console.print(f"step {step}: {in_words(figures)}", markup=False, highlight=False, soft_wrap=True)
 
-        trainer = train(recipe, output, resume=resume, changed=changed, overrides=overrides, report=report)
+        trainer.train(report)
     return (
         f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
         f"the log {output / 'log.jsonl'}."
@@ -52,7 +51,7 @@ def run_evaluation(
 
     if json_path is not None and not json_path.parent.is_dir():
         raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
-    with _progress("evaluating", None) as progress:
+    with console_progress("evaluating", None) as progress:
         if annotations == "demo:":
             done = evaluate_synthetic(estimator, progress=_counter(progress))
         else:
@@ -89,7 +88,7 @@ def run_scale_study(estimator: PoseEstimator) -> str:
     """Say how the predicted scale goes with the size of synthetic people (the paper's Figure 5)."""
     from engine.training.scale_study import scale_study
 
-    with _progress("studying", None) as progress:
+    with console_progress("studying", None) as progress:
         study = scale_study(estimator, progress=_counter(progress))
     small, large = study.by_thirds()
     return (
@@ -103,22 +102,3 @@ def _counter(progress: Progress) -> Callable[[int, int], None]:
         progress.update(progress.task_ids[0], completed=done, total=total)
 
     return report
-
-
-def _in_words(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-
-
-def _progress(what: str, total: int | None) -> Progress:
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    progress.add_task(what, total=total)
-    return progress

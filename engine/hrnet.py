@@ -22,24 +22,29 @@ if TYPE_CHECKING:
 STEM_CHANNELS = 64
 BLOCKS_PER_BRANCH = 4
 MODULES_PER_STAGE = {"stage2": 1, "stage3": 4, "stage4": 3}
-BLOCKS_AFTER_DECONV = 4
 
 
-def conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+def conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> list[nn.Module]:
     """A convolution without bias that keeps the size (divided by the stride), and its batch normalisation."""
-    padding = kernel // 2
-    convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=False)
+    padding = dilation * (kernel // 2)
+    convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=False)
     return [convolution, nn.BatchNorm2d(out_channels)]
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a skip connection; [N, C, h, w] -> the same shape."""
+    """Two 3x3 convolutions beside a skip connection; [N, C, h, w] -> the same shape.
 
-    def __init__(self, channels: int):
+    dilation: of both convolutions (Table 7).
+    """
+
+    def __init__(self, channels: int, dilation: int = 1):
         super().__init__()
-        self.conv1, self.bn1 = conv_bn(channels, channels, 3)
-        self.conv2, self.bn2 = conv_bn(channels, channels, 3)
+        self.conv1, self.bn1 = conv_bn(channels, channels, 3, dilation=dilation)
+        self.conv2, self.bn2 = conv_bn(channels, channels, 3, dilation=dilation)
         self.relu = nn.ReLU(inplace=True)
+        if dilation > 1:
+            # Weights of another dilation have the same shapes; with this entry a file of them is not mistaken.
+            self.register_buffer("dilation", torch.tensor(dilation))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x)))
@@ -187,7 +192,7 @@ class HigherHRNet(HRNet):
             [
                 nn.Sequential(
                     nn.Sequential(deconv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True)),
-                    *(nn.Sequential(BasicBlock(channels)) for _ in range(BLOCKS_AFTER_DECONV)),
+                    *(nn.Sequential(BasicBlock(channels, dilation)) for dilation in config.dilations),
                 )
             ]
         )

@@ -25,6 +25,7 @@ class NetworkConfig:
     skeleton_name: "coco17" or "crowdpose14"; sets the number of keypoints K.
     scale_branch: whether the network predicts alphas; without it they are all 0.
     mean, std: normalisation of R, G, B on the scale 0 to 1 that its weights were made with.
+    dilations: of HRNet's four residual blocks at 1/2 of the input (Table 7).
     """
 
     name: str
@@ -36,6 +37,7 @@ class NetworkConfig:
     scale_branch: bool = True
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    dilations: tuple[int, int, int, int] = (1, 1, 1, 1)
 
     def __post_init__(self) -> None:
         if self.trunk not in ("hrnet", "mobile"):
@@ -43,6 +45,11 @@ class NetworkConfig:
         if self.skeleton_name not in SKELETONS:
             raise SwahrError(
                 f"The network {self.name!r} has the skeleton {self.skeleton_name!r}; known are {', '.join(SKELETONS)}."
+            )
+        if min(self.dilations) < 1 or (self.trunk != "hrnet" and max(self.dilations) > 1):
+            raise SwahrError(
+                f"The network {self.name!r} has the dilations {list(self.dilations)}; they must be 1 or more, and are "
+                "for HRNet's four blocks at 1/2 only."
             )
 
     @property

@@ -22,7 +22,11 @@ from app.options import (
 
 def bench(
     source: Annotated[
-        str, typer.Argument(help="Whose frames to measure with; or grouping: from the network's maps to people.")
+        str,
+        typer.Argument(
+            help="Whose frames to measure with; or grouping: from the network's maps to people; "
+            "or process: a video through all stages, beside each stage alone."
+        ),
     ] = "demo:",
     model: Annotated[str, typer.Option(help="As elsewhere; or untrained: --preset without weights.")] = "default",
     preset: Preset = None,
@@ -45,6 +49,11 @@ def bench(
         from app.bench.grouping import bench_grouping
 
         bench_grouping(whole_numbers("--people", people), whole_numbers("--sizes", sizes), repeats, flip, json_path)
+        return
+    if source == "process":
+        from app.bench.process import bench_process
+
+        bench_process(EngineSettings(model, preset, size, flip, device, backend, precision), frames, json_path)
         return
     from app.bench.stages import BenchOptions, bench_stages
 

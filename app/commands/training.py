@@ -1,4 +1,4 @@
-"""The commands ``train`` and ``evaluate``."""
+"""The commands ``train``, ``evaluate`` and ``ablate``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from app.options import (
     TagThreshold,
     Threshold,
     numbers,
+    whole_numbers,
 )
 from engine.errors import SwahrError
 
@@ -83,3 +84,28 @@ def evaluate(
         typer.echo(run_scale_study(estimator))
     else:
         typer.echo(run_evaluation(estimator, annotations, images, json, record))
+
+
+def ablate(
+    table: Annotated[str, typer.Argument(help="A table of the paper: table3 to table8.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The folder of the runs.", show_default="runs/ablation")
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="What every row starts from, such as w32-512.", show_default="a small one, synthetic people"),
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="Only these, such as baseline,swahr.", show_default="all")] = None,
+    seeds: Annotated[str, typer.Option(help="The seeds that each row is trained from.")] = "0,1,2",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change an entry of the recipe: section.key=value; may be repeated."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Train nothing: print what is finished.")] = False,
+) -> None:
+    """Train and test the systems of one of the paper's tables, and print it. Run it again to go on where it stopped."""
+    from app.ablation import run_ablation
+
+    names = None if rows is None else [name.strip() for name in rows.split(",")]
+    numbers_of_seeds = sorted(set(whole_numbers("--seeds", seeds)))
+    typer.echo(run_ablation(table, recipe, output, names, numbers_of_seeds, settings or [], show))

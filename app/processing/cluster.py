@@ -98,10 +98,11 @@ class _Queue:
         for source in self._sources:
             self._plan(source)
         if self._tasks:
-            make = _worker_maker(self._ray, cores)
-            number = min(_room(self._ray, cores), len(self._tasks))
-            idle = [make() for _ in range(max(1, number))]
-            self._work(idle, make)
+            workers = _Workers(self._ray, cores)
+            try:
+                self._work([workers.make() for _ in range(min(workers.room, len(self._tasks)))], workers.make)
+            finally:
+                workers.end()
         return [self._outcomes[source.place] for source in self._sources]
 
     def _plan(self, source: _Source) -> None:
@@ -207,17 +208,28 @@ def _begun(worker: Any, task: _Task) -> Any:
     return worker.process.remote(options) if task.part is None else worker.find.remote(options, *task.part)
 
 
-def _room(ray: Any, cores: int) -> int:
-    """How many workers there is room for."""
-    resources = ray.cluster_resources()
-    return int(resources.get("GPU", 0)) or int(resources.get("CPU", 1) // cores)
+class _Workers:
+    """The workers of a cluster: one a GPU, or one for so many cores. room: how many there can be, at least 1."""
 
+    def __init__(self, ray: Any, cores: int) -> None:
+        self._ray = ray
+        resources = ray.cluster_resources()
+        cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+        cores = 1 if gpus else min(cores, max(1, cpus))
+        self.room = max(1, gpus or cpus // cores)
+        self._arguments = str(Path.cwd()), None if gpus else cores
+        self._kind = ray.remote(num_cpus=cores, num_gpus=int(gpus > 0))(Worker)
+        self._made: list[Any] = []
 
-def _worker_maker(ray: Any, cores: int) -> Callable[[], Any]:
-    gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
-    cores = 1 if gpus else min(cores, int(ray.cluster_resources().get("CPU", 1)))
-    kind = ray.remote(num_cpus=cores, num_gpus=gpus, max_concurrency=1)(Worker)
-    return lambda: kind.remote(str(Path.cwd()), None if gpus else cores)
+    def make(self) -> Any:
+        """One more, in place of one that has died."""
+        self._made.append(self._kind.remote(*self._arguments))
+        return self._made[-1]
+
+    def end(self) -> None:
+        """Let others have what they used."""
+        for worker in self._made:
+            self._ray.kill(worker)
 
 
 @contextmanager

@@ -101,9 +101,11 @@ def suffix_for(source: Path, encoding: Encoding | None = None) -> str:
     """
     import av
 
+    from app.sources.opening import open_container
+
     suffixes = [suffix for suffix in _BEST_FIRST if suffix in (encoding or Encoding()).details.suffixes]
     try:
-        with av.open(str(source)) as container:
+        with open_container(source) as container:
             streams = [stream for stream in container.streams if is_copied(stream)]
             if any(_begins_late(stream) for stream in streams):
                 suffixes = [suffix for suffix in suffixes if is_matroska(suffix)]

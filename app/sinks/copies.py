@@ -11,6 +11,8 @@ import av
 from av.container import OutputContainer
 from av.stream import Stream
 
+from app.sources.opening import open_container
+
 from .containers import LATE, can_hold, is_copied, is_matroska, suffix_that_holds
 from .packets import Cut, packets
 
@@ -33,7 +35,7 @@ class StreamCopies:
         self._suffix = target.suffix.lower()
         self._cut = None if cut is None else Cut(*cut)
         self._shift = Fraction(0) if self._cut is None else self._cut.shift
-        self._input = av.open(str(path))
+        self._input = open_container(path)
         self._output: OutputContainer | None = None
         self._targets: dict[int, Stream] = {}
         self._silent: list[Stream] = []

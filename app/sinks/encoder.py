@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
@@ -17,37 +18,30 @@ from app.sources import Frame, VideoFormat
 from .containers import is_matroska, muxer
 from .encoding import Encoding
 from .segments import GREATEST_RATE, key_frame_distance, segment_length
+from .shapes import SIDES, Shape
 
 # From RGB to YUV: the numbers of H.264 -> those of swscale, which have one for both kinds of BT.601. What is
 # not said, or makes no sense for YUV, is written as BT.601, as swscale does by itself.
 _NOT_SAID = 2
 _SWSCALE_MATRIX = {1: 1, _NOT_SAID: None, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _RGB = 0
-_SIDES = {"yuv420p": (2, 2), "yuv422p10le": (2, 1), "bgr0": (1, 1)}  # what width and height have to be multiples of
-_ROUNDING = Fraction(1, 100)  # by so much a size may change the shape of the picture without being meant to
 _GLOBAL_HEADER = 1 << 22
+os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder listens to nothing else, and would fill the terminal
+_THREADS = 4  # always, for what an encoder decides depends on their number, and so would be another thing elsewhere
 
 
 class SegmentEncoder:
     """Encodes the frames of a video; each segment has an encoder of its own, and its bits depend on its frames alone.
 
-    video: what to take over from the source. preset: x264's own.
-    picture: width and height of the pictures to come; others are stretched. size: those of the encoded ones.
-    time_base: the unit of the time stamps.
+    video: what to take over from the source. preset: x264's own. shape: of the encoded pictures; those that have
+    another size are stretched to it, or padded by the one column or row that they lack.
     """
 
-    def __init__(self, video: VideoFormat, encoding: Encoding, preset: str | None, picture: tuple[int, int]) -> None:
+    def __init__(self, video: VideoFormat, encoding: Encoding, preset: str | None, shape: Shape) -> None:
+        encoding.refuse_too_small(*shape.size)
+        self.shape, self.time_base = shape, video.time_base
         self._video, self._codec = video, encoding.details
         self._options = encoding.options | ({"preset": preset} if preset and encoding.codec == "h264" else {})
-        across, down = _SIDES[self._codec.pixels]
-        width, height = picture
-        self.size = encoding.size or (width + -width % across, height + -height % down)
-        self._pixel_aspect = video.pixel_aspect
-        shape = Fraction(width * self.size[1], height * self.size[0])
-        if encoding.size is not None and abs(shape - 1) > _ROUNDING:
-            self._pixel_aspect *= shape
-        self._scaled = encoding.size is not None
-        self.time_base = video.time_base
         self._length = segment_length(video)
         self._context: av.VideoCodecContext | None = None
         self._encoded = 0  # frames of the segment
@@ -80,31 +74,39 @@ class SegmentEncoder:
 
     def _configure(self, context: av.VideoCodecContext) -> None:
         video = self._video
-        context.width, context.height, context.pix_fmt = *self.size, self._codec.pixels
+        context.width, context.height, context.pix_fmt = *self.shape.size, self._codec.pixels
         context.time_base = video.time_base
-        context.framerate = min(video.rate, Fraction(GREATEST_RATE))
+        context.framerate = min(video.rate, Fraction(GREATEST_RATE), 1 / video.time_base)
         context.gop_size = key_frame_distance(video)
-        context.sample_aspect_ratio = self._pixel_aspect
-        matrix, context.color_primaries, context.color_trc = video.colour
-        if self._codec.pixels == "bgr0":
-            context.colorspace = _RGB
-        else:
-            context.colorspace = matrix if matrix in _SWSCALE_MATRIX else _NOT_SAID
+        context.sample_aspect_ratio = self.shape.pixel_aspect
+        context.colorspace, context.color_primaries, context.color_trc = self._colour
         context.options = dict(self._options)
         context.flags |= _GLOBAL_HEADER
 
+    @property
+    def _colour(self) -> tuple[int, int, int]:
+        matrix, primaries, transfer = self._video.colour
+        if self._is_rgb:
+            return _RGB, primaries, transfer
+        return matrix if matrix in _SWSCALE_MATRIX else _NOT_SAID, primaries, transfer
+
+    @property
+    def _is_rgb(self) -> bool:
+        return self._codec.pixels == "bgr0"
+
     def _encodable(self, frame: Frame, picture: NDArray[np.uint8]) -> av.VideoFrame:
         height, width = picture.shape[:2]
-        across, down = _SIDES[self._codec.pixels]
-        if not self._scaled and (width % across or height % down):
-            picture = cv2.copyMakeBorder(picture, 0, -height % down, 0, -width % across, cv2.BORDER_REPLICATE)
+        across, down = (-side % step for side, step in zip((width, height), SIDES[self._codec.pixels], strict=True))
+        if (width, height) != self.shape.size == (width + across, height + down):
+            picture = cv2.copyMakeBorder(picture, 0, down, 0, across, cv2.BORDER_REPLICATE)
         # The matrix that decoding used, or the colours would come out different.
         encodable = av.VideoFrame.from_ndarray(picture).reformat(
-            *self.size,
+            *self.shape.size,
             self._codec.pixels,
-            dst_colorspace=None if self._codec.pixels == "bgr0" else _SWSCALE_MATRIX.get(self._video.colour[0]),
-            interpolation="AREA" if self._scaled and width > self.size[0] else None,
+            dst_colorspace=None if self._is_rgb else _SWSCALE_MATRIX.get(self._video.colour[0]),
+            interpolation="AREA" if width > self.shape.size[0] else None,
         )
+        encodable.colorspace, encodable.color_primaries, encodable.color_trc = self._colour
         encodable.pts, encodable.time_base = frame.pts, frame.time_base
         return encodable
 
@@ -119,7 +121,7 @@ def header_of(encoder: SegmentEncoder, suffix: str) -> bytes:
     memory = io.BytesIO()
     with av.open(memory, "w", format=muxer(suffix)) as output:
         stream = encoder.add_stream(output, suffix)
-        width, height = encoder.size
+        width, height = encoder.shape.size
         black = Frame(np.zeros((height, width, 3), np.uint8), 0, 0, encoder.time_base)
         for packet in (*encoder.encode(black, black.image), *encoder.finish()):
             packet.stream = stream

@@ -20,6 +20,7 @@ class Codec:
     encoder: its name in FFmpeg. title: what people call it. pixels: FFmpeg's name of the pixel format.
     suffixes: of the files that can hold it. worst, best: what the encoder calls quality 0 and 100; None: lossless.
     options: the encoder's own, given that number. tag: how MP4 and QuickTime are to name it; None: as FFmpeg does.
+    smallest_side: in pixels. tells_pixel_aspect: whether its packets say how wide a pixel is.
     """
 
     encoder: str
@@ -31,6 +32,8 @@ class Codec:
     options: Callable[[int], Mapping[str, str]]
     tag: str | None = None
     lossless: bool = False
+    smallest_side: int = SMALLEST_SIDE
+    tells_pixel_aspect: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,21 @@ class Encoding:
             raise SwahrError(f"The codec {self.codec} loses nothing and has no quality; leave the quality out.")
         if self.quality is not None and not 0 <= self.quality <= 100:
             raise SwahrError(f"A quality of {self.quality} is not possible; choose one from 0 to 100, the best.")
-        if self.size is not None and not all(_is_side(side) for side in self.size):
+        if self.size is not None and not all(side % 2 == 0 and side <= LARGEST_SIDE for side in self.size):
             raise SwahrError(
                 f"A video of {self.size[0]}×{self.size[1]} pixels cannot be written; both sides are to be even, "
                 f"from {SMALLEST_SIDE} to {LARGEST_SIDE}."
+            )
+        if self.size is not None:
+            self.refuse_too_small(*self.size)
+
+    def refuse_too_small(self, width: int, height: int) -> None:
+        """Raise SwahrError if the codec has no pictures of this size."""
+        smallest = self.details.smallest_side
+        if min(width, height) < smallest:
+            raise SwahrError(
+                f"{self.details.title} cannot be {width}×{height} pixels, only {smallest}×{smallest} or more; "
+                "choose another codec or size."
             )
 
     @property
@@ -69,10 +83,6 @@ class Encoding:
         quality = DEFAULT_QUALITY if self.quality is None else self.quality
         worst, best = self.details.worst, self.details.best
         return dict(self.details.options(round(worst + (best - worst) * quality / 100)))
-
-
-def _is_side(side: int) -> bool:
-    return side % 2 == 0 and SMALLEST_SIDE <= side <= LARGEST_SIDE
 
 
 # No B-frames, no frames out of order, none that are not shown: each frame is one packet, stored in the order and at the
@@ -88,6 +98,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
             worst=41,
             best=11,
             options=lambda crf: {"preset": "veryfast", "crf": str(crf), "bf": "0"},
+            tells_pixel_aspect=True,
         ),
         "hevc": Codec(
             encoder="libx265",
@@ -99,9 +110,10 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
             options=lambda crf: {
                 "preset": "veryfast",
                 "crf": str(crf),
-                "x265-params": "bframes=0:open-gop=0:info=0:log-level=none",
+                "x265-params": "bframes=0:open-gop=0:frame-threads=2:info=0:log-level=none",
             },
             tag="hvc1",
+            tells_pixel_aspect=True,
         ),
         "av1": Codec(
             encoder="libsvtav1",
@@ -111,6 +123,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
             worst=58,
             best=18,
             options=lambda crf: {"preset": "9", "crf": str(crf), "svtav1-params": "pred-struct=1"},
+            smallest_side=32,  # it stands still at 18 by 66
         ),
         "vp9": Codec(
             encoder="libvpx-vp9",

@@ -55,13 +55,14 @@ def _selected(container: InputContainer, streams: Sequence[av.stream.Stream], cu
 
 def _from(container: InputContainer, streams: Sequence[av.stream.Stream], start: Fraction) -> Iterator[av.Packet]:
     """The packets from some place before a time on, without reading all that lies before."""
-    if not _jump(container, start - _AHEAD):
+    beginning = Fraction(container.start_time or 0, av.time_base)
+    if start - _AHEAD <= beginning or not _jump(container, start - _AHEAD):
         yield from _demuxed(container, streams)
         return
     demuxed = _demuxed(container, streams)
     first = next(demuxed, None)
     if first is None or begins(first) > start:  # it has jumped too far
-        _jump(container, Fraction(container.start_time or 0, av.time_base))
+        _jump(container, beginning)
         yield from _demuxed(container, streams)
         return
     yield first

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain, dropwhile, islice
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from av.container import InputContainer
 
 from app.sources import VideoFormat
 
+from .shapes import Shape
+
 _SECONDS_BETWEEN_KEY_FRAMES = 2
 _KEY_FRAMES = 4  # in a segment, which so lasts about 8 seconds
 GREATEST_RATE = 240  # what some files claim beyond is a mistake
-# Files tell the length of each part of a packet, where encoders, and what takes packets from them, put a mark before it.
+# Files tell the length of each part of a packet, where encoders, and what takes their packets, put a mark before it.
 _AS_ENCODED = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
+_BETWEEN_BLOCKS = 256  # bytes; what Matroska has to say between two packets takes less, and a disk loses more
 _DOUBTFUL = 2  # of the last segments; those before were waited for until the disk had them
 
 
@@ -28,12 +32,12 @@ class Segments:
     """The whole segments at the beginning of a file.
 
     frames: in all of them together.
-    size: width and height of the encoded pictures. header: what their decoder has to know.
+    shape: of the encoded pictures. header: what their decoder has to know.
     """
 
     path: Path
     frames: int
-    size: tuple[int, int]
+    shape: Shape
     header: bytes
 
     def packets(self) -> Iterator[av.Packet]:
@@ -70,11 +74,13 @@ def whole_segments(path: Path, length: int, codec: str) -> Segments | None:
     try:
         _show_fragments(path)
         with av.open(str(path)) as container:
-            video = container.streams.video[0].codec_context
+            stream = container.streams.video[0]
+            video = stream.codec_context
             if video.codec.canonical_name != codec:
                 return None
             starts = _starts(_frames(container), length)
-            size, header = (video.width, video.height), bytes(video.extradata or b"")
+            shape = Shape((video.width, video.height), stream.sample_aspect_ratio or Fraction(1))
+            header = bytes(video.extradata or b"")
     except (av.FFmpegError, OSError, IndexError, AttributeError):
         return None
     whole = len(starts)
@@ -82,19 +88,33 @@ def whole_segments(path: Path, length: int, codec: str) -> Segments | None:
         if not _is_decodable(path, starts[number], length):
             whole = number
             break
-    return Segments(path, whole * length, size, header) if whole else None
+    return Segments(path, whole * length, shape, header) if whole else None
 
 
 def _frames(container: InputContainer) -> Iterator[av.Packet]:
     """The packets of the video as long as they are in order, up to where the file breaks off."""
-    last = None
+    video, last = container.streams.video[0], None
+    packets = _without_gap(container) if "matroska" in container.format.name else container.demux(video)
     with suppress(av.FFmpegError):
-        for packet in container.demux(container.streams.video[0]):
+        for packet in packets:
+            if packet.stream_index != video.index:
+                continue
             broken = packet.pts is None or packet.is_corrupt or not packet.size
             if broken or (last is not None and packet.pts < last):  # Matroska may round two stamps to one
                 return
             last = packet.pts
             yield packet
+
+
+def _without_gap(container: InputContainer) -> Iterator[av.Packet]:
+    """All packets of a Matroska file up to where data is missing, which its reader passes over without a word."""
+    end = None
+    for packet in container.demux():
+        if packet.pos is not None:
+            if end is not None and packet.pos > end + _BETWEEN_BLOCKS:
+                return
+            end = packet.pos + packet.size
+        yield packet
 
 
 def _starts(packets: Iterator[av.Packet], length: int) -> list[int]:

@@ -26,13 +26,15 @@ from .leftover import LeftOver
 from .packets import Cut
 from .partial import PartialFile, flush_to_disk, refuse_left_over
 from .segments import Segments, segment_length
+from .shapes import Shape, shape_of
 
 
 class VideoWriter:
     """Writes the annotated video frame by frame, each at its source's time stamp, and copies sound and subtitles.
 
     path: its suffix, see VIDEO_SUFFIXES, decides the kind of file. video: what to take over from the source.
-    audio: the file whose sound and subtitles are copied; None for silence. cut: which part of them.
+    audio: the file whose sound and subtitles are copied; None for silence. cut: which part of them, and by how much all
+    is shown earlier than in the source.
     preset: x264's name for how much time it may take to make the file small.
     resume: go on with what an earlier run of the same settings has left; `write` then begins with frame number
     `frames_kept`, of which as many are kept as whole segments hold, at most `keep_at_most`.
@@ -100,18 +102,18 @@ class VideoWriter:
             return None
         limit = left.frames if self._keep_at_most is None else self._keep_at_most
         frames = min(left.frames, limit // self._length * self._length)
-        if frames and left.header == header_of(self._encoder_for(left.size), self._suffix):
+        if frames and left.header == header_of(self._encoder_for(left.shape), self._suffix):
             return replace(left, frames=frames)
         self._left_over.remove()
         return None
 
-    def _encoder_for(self, picture: tuple[int, int]) -> SegmentEncoder:
-        return SegmentEncoder(self._video, self._encoding, self._preset, picture)
+    def _encoder_for(self, shape: Shape) -> SegmentEncoder:
+        return SegmentEncoder(self._video, self._encoding, self._preset, shape)
 
     def _copy(self, kept: Segments) -> None:
         self.frames_kept = kept.frames
         try:
-            self._open(kept.size)
+            self._open(kept.shape)
             self._mux(kept.packets())
             if self._muxed < kept.frames:
                 raise OSError(errno.EIO, f"{kept.path} has changed meanwhile")
@@ -122,27 +124,26 @@ class VideoWriter:
             raise
 
     def write(self, frame: Frame, picture: NDArray[np.uint8], people: People) -> None:
-        """Encode one picture at the frame's time stamp; SwahrError if it cannot be written."""
+        """Encode one picture at the frame's time stamp, less what a cut takes off; SwahrError if it cannot be written."""
+        if self._cut is not None and self._cut.shift:
+            frame = replace(frame, pts=frame.pts - int(self._cut.shift / frame.time_base))
         try:
             if self._encoder is None:
-                self._begin(*picture.shape[1::-1])
+                self._begin(picture.shape[1::-1])
             self._inexact += not is_exact(self._suffix, frame.time)
             self._mux(self._encoder.encode(frame, picture))
         except (av.FFmpegError, OSError) as error:
             self._encoder = None  # whose last packets would crash a container that could not be begun
             raise self._failure(error) from None
 
-    def _begin(self, width: int, height: int) -> None:
-        self._encoder = self._encoder_for((width, height))
-        if self._encoding.size is None and self._encoder.size != (width, height):
-            self.notes.append(
-                f"The video is {_pixels(self._encoder.size)} instead of {width}×{height}, for "
-                f"{self._encoding.details.title} needs even sides; the last column or row is repeated."
-            )
+    def _begin(self, picture: tuple[int, int]) -> None:
+        shape, note = shape_of(picture, self._video, self._encoding, self._suffix)
+        self._encoder = self._encoder_for(shape)
+        self.notes.extend([] if note is None else [note])
         if self._container is None:
-            self._open((width, height))
+            self._open(shape)
 
-    def _open(self, picture: tuple[int, int]) -> None:
+    def _open(self, shape: Shape) -> None:
         rates = []
         if self._audio is not None:
             self._copies = StreamCopies(self._audio, self.path, self._cut)
@@ -154,7 +155,7 @@ class VideoWriter:
             format=muxer(self._suffix),
             container_options=writing_options(self._suffix, self._video.time_base, rates),
         )
-        self._stream = self._encoder_for(picture).add_stream(self._container, self._suffix)
+        self._stream = self._encoder_for(shape).add_stream(self._container, self._suffix)
         if self._copies is not None:
             self._copies.attach(self._container)
 
@@ -228,7 +229,3 @@ class VideoWriter:
     def _failure(self, error: Exception) -> SwahrError:
         reason = getattr(error, "strerror", None) or str(error)
         return SwahrError(f"{self.path} cannot be written ({reason}); free space on the disk or write elsewhere.")
-
-
-def _pixels(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]} pixels"

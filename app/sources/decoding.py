@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from engine.errors import SwahrError
 
 from . import MOST_VIDEO_PIXELS, check_pixels
 from .live_names import shown_name
-from .opening import LIMITS, open_container
+from .opening import LIMITS, open_container, unreadable
 from .time_stamps import TimeStamps
 
 Stamped = tuple[av.VideoFrame, int]
@@ -96,15 +97,19 @@ class VideoDecoder:
     def packets_again(self) -> Iterator[av.Packet]:
         """The packets of the file from its beginning on, read beside those that are decoded."""
         with open_container(self._name) as container:
-            stream = container.streams[self.stream.index]
-            yield from (packet for packet in container.demux(stream) if packet.size)
+            packets = _demuxed(container, container.streams[self.stream.index])
+            yield from (packet for packet in packets if packet.size)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let go of the decoder, whose threads would else live until Python tidies up."""
+        self._decoded = iter(())
         self.container.close()
 
     def _open(self) -> None:
-        self.container = open_container(self._name)
+        try:
+            self.container = open_container(self._name)
+        except (av.FFmpegError, OSError) as error:
+            raise unreadable(self._name, error) from None
         try:
             self._open_stream()
         except BaseException:
@@ -150,7 +155,7 @@ class VideoDecoder:
     def _packets(self) -> Iterator[av.Packet]:
         """What the container holds from where it is, up to where it ends or breaks off."""
         try:
-            yield from self.container.demux(self.stream)
+            yield from _demuxed(self.container, self.stream)
         except av.FFmpegError:
             self.damaged += 1
 
@@ -193,6 +198,11 @@ class VideoDecoder:
             return None
         decoded = entries.search_timestamp(key.dts, any_frame=True)
         return decoded + leading if decoded >= 0 else None
+
+
+def _demuxed(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    with suppress(IndexError):  # PyAV's, at the end of a file in which streams appear late; all packets were given
+        yield from container.demux(stream)
 
 
 def _first_key(packets: Iterator[av.Packet], latest: int) -> av.Packet | None:

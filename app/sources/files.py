@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -16,8 +17,7 @@ def open_path(name: str) -> Source:
     """The folder, picture or video of this name; SwahrError if there is none, or nothing that can be read twice."""
     if not name:
         raise SwahrError("The name of the source is empty; name a video, a picture or a folder of pictures.")
-    path = Path(name)
-    status = _status(path)
+    status = _status(name)
     if stat.S_ISDIR(status.st_mode):
         from .pictures import FolderSource
 
@@ -26,7 +26,7 @@ def open_path(name: str) -> Source:
         raise SwahrError(f"{shown_name(name)} is {other}, no file; save what comes from it, and name that.")
     if status.st_size == 0:
         raise SwahrError(f"{shown_name(name)} is empty (0 bytes); copy or download it again.")
-    head = _head(path)
+    head = _head(name)
     if picture_format(head) is not None:
         from .pictures import PictureSource
 
@@ -51,21 +51,21 @@ def not_a_file(mode: int) -> str | None:
     return None
 
 
-def _status(path: Path):
+def _status(name: str) -> os.stat_result:
     try:
-        return path.stat()
+        return Path(name).stat()
     except PermissionError:
-        raise SwahrError(f"{shown_name(str(path))} cannot be looked at (permission denied); ask for access.") from None
+        raise SwahrError(f"{shown_name(name)} cannot be looked at (permission denied); ask for access.") from None
     except (OSError, ValueError):  # also too long a name, or a link to itself
-        raise SwahrError(f"There is no file or folder named {shown_name(str(path))}; check the path.") from None
+        raise SwahrError(f"There is no file or folder named {shown_name(name)}; check the path.") from None
 
 
-def _head(path: Path) -> bytes:
+def _head(name: str) -> bytes:
     try:
-        with path.open("rb") as file:
+        with Path(name).open("rb") as file:
             return file.read(HEAD)
     except OSError as error:
-        raise SwahrError(f"{shown_name(str(path))} cannot be read ({_reason(error)}).") from None
+        raise SwahrError(f"{shown_name(name)} cannot be read ({_reason(error)}).") from None
 
 
 def _reason(error: OSError) -> str:

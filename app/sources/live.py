@@ -249,6 +249,8 @@ class StreamReader:
     def __init__(self, address: str) -> None:
         import av
 
+        from .orientation import Orientation
+
         # Not "nobuffer", which throws away the first key frame: what piled up while connecting is soon decoded.
         options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
         try:
@@ -264,6 +266,7 @@ class StreamReader:
         self.ends = bool(self._container.duration)
         self._began: float | None = None  # when the moment 0 of a file was shown, or would have been
         self._stream.thread_type = "SLICE"  # threads that decode whole frames each hold one back
+        self._orientation = Orientation()
         self._frames = self._decoded()
 
     def _decoded(self) -> Iterator[Any]:
@@ -276,14 +279,12 @@ class StreamReader:
 
     def read(self) -> NDArray[np.uint8] | None:
         """The next picture; None at the stream's end."""
-        from .video import upright
-
         frame = next(self._frames, None)
         if frame is not None and self.ends and frame.time is not None:
             now = time.monotonic()
             self._began = now - frame.time if self._began is None else self._began
             time.sleep(min(1.0, max(0.0, self._began + frame.time - now)))
-        return None if frame is None else upright(frame)
+        return None if frame is None else self._orientation.upright(frame)
 
     def release(self) -> None:
         """Disconnect."""

@@ -20,25 +20,22 @@ _FORMATS = ",".join(sorted(av.formats_available - _REFUSED))
 
 
 def open_container(path: str | Path) -> av.container.InputContainer:
-    """A video or sound file, for reading; SwahrError if it is none, cannot be read, or is a list of others.
+    """A video or sound file, for reading; av.FFmpegError or OSError if it is none, or is a list of others.
 
     Titles that are no UTF-8 are read as far as they go, and names like ``12:30.mp4`` are taken as names of files.
     """
-    try:
-        return av.open(
-            f"file:{path}",
-            options=LIMITS,
-            container_options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
-            metadata_errors="replace",
-        )
-    except (av.FFmpegError, OSError) as error:
-        raise unreadable(str(path), error) from None
+    return av.open(
+        f"file:{path}",
+        options=LIMITS,
+        container_options={"protocol_whitelist": "file", "format_whitelist": _FORMATS},
+        metadata_errors="replace",
+    )
 
 
-def unreadable(name: str, error: Exception | None = None) -> SwahrError:
-    """What the user is told of a file that is no video. error: FFmpeg's, if that says more than that it is none."""
+def unreadable(name: str, error: Exception) -> SwahrError:
+    """What the user is told of a file that cannot be opened. error: FFmpeg's."""
     reason = "invalid data found when processing input"
-    if error is not None and not isinstance(error, av.error.ArgumentError):
+    if not isinstance(error, av.error.ArgumentError):  # which a list is refused with
         reason = (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()
     return SwahrError(
         f"{shown_name(name)} cannot be read as a video or picture ({reason}); "

@@ -101,7 +101,7 @@ def _ordered_keys(decoder: VideoDecoder, target: int, wanted: Callable[[], bool]
                     return set()
             if shown > target:
                 break
-    except av.FFmpegError:  # where the file breaks off
+    except (av.FFmpegError, OSError):  # where the file breaks off, or is gone
         return set()
     in_order = [shown, *sorted(waiting)]
     return keys if all(_follows(before, after) for before, after in pairwise(in_order)) else set()

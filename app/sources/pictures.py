@@ -28,7 +28,7 @@ from . import (
 )
 from .files import not_a_file
 from .live_names import shown_name
-from .picture_headers import is_animated, picture_size
+from .picture_headers import HEAD, is_animated, is_whole_png, picture_format, picture_size
 from .quiet import quietly
 from .selection import WHOLE, Selection, nothing_selected
 
@@ -165,6 +165,8 @@ def read_picture(path: Path) -> Picture:
     """Read a picture file; SwahrError if it cannot be read, is no picture, or is too small or too large."""
     shown = shown_name(str(path))
     data = _checked_data(path, shown)
+    if picture_format(data[:HEAD]) == "PNG" and not is_whole_png(data):
+        raise _undecodable(shown)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its own lines would stand beside the sentence
     with quietly() as complaints:
         try:

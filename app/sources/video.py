@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +18,7 @@ from . import Frame, SeekableSource, SourceInfo, VideoFormat, check_size, whole_
 from .decoding import Landing, VideoDecoder
 from .fitting import fitted
 from .live_names import shown_name
+from .orientation import Orientation
 from .passing import ChosenFrames, jump_before, stamp_at
 from .seeking import Numbered, from_last_up_to, land
 from .selection import WHOLE, Selection, nothing_selected
@@ -35,6 +35,7 @@ class VideoSource(SeekableSource):
         super().__init__()
         self._path, self._name = Path(name), shown_name(name)
         self._decoder = VideoDecoder(name)
+        self._orientation = Orientation()
         self._resized: str | None = None  # what is to be said of frames that are of another size
         try:
             self._describe()
@@ -130,7 +131,7 @@ class VideoSource(SeekableSource):
 
     def _upright(self, decoded: av.VideoFrame) -> NDArray[np.uint8]:
         try:
-            return upright(decoded)
+            return self._orientation.upright(decoded)
         except (av.FFmpegError, ValueError):
             raise SwahrError(
                 f"{self._name} has frames in a format that cannot be shown ({decoded.format.name}); convert it."
@@ -197,18 +198,3 @@ def _from_first(decoder: VideoDecoder, end: Fraction) -> Fraction:
     """Matroska and FLV count from zero, wherever the first frame lies."""
     first = decoder.first_stamp * decoder.time_base
     return end - first if 0 < first < end else end
-
-
-def upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """The frame as RGB uint8 [H, W, 3], turned and mirrored as the container's display matrix says."""
-    image = frame.to_ndarray(format="rgb24")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
-    # Nine 32-bit numbers, row vectors: x' = a x + c y, y' = b x + d y.
-    a, b, _, c, d = struct.unpack("=9i", bytes(matrix))[:5]
-    if abs(a) + abs(d) < abs(b) + abs(c):
-        image, a, d = image.transpose(1, 0, 2), c, b
-    image = image[:, ::-1] if a < 0 else image
-    image = image[::-1] if d < 0 else image
-    return np.ascontiguousarray(image)

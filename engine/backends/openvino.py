@@ -7,6 +7,7 @@ when it is loaded. int8 is a conversion of its own, quantised by NNCF on picture
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import warnings
 from contextlib import suppress
@@ -29,6 +30,9 @@ from engine.errors import SwahrError
 
 if TYPE_CHECKING:
     import openvino
+
+# Neither OpenVINO nor NNCF is to tell its maker, over the network, what is converted: they do without this module.
+sys.modules["openvino_telemetry"] = None
 
 CALIBRATION_FRAMES = 100
 # Layers whose answers are read as numbers rather than compared: rounding them to 8 bits moves keypoints and tags.

@@ -35,11 +35,15 @@ def heatmap_loss(
     keeps the target as it is (WAHR, or eq. 3); `gamma=None` drops the weight (SAHR, or eq. 3). The weight uses the
     unscaled target. Gradients flow through α and through the weight. Returns [N], the mean over K, H and W.
     """
-    wanted = target if alpha is None else scaled_target(target, alpha)
-    error = (predicted - wanted).square()
+    # Gaussians cover a few pixels in a hundred. Elsewhere H = 0 makes the loss P², times |P| with the weight.
+    background = _background(predicted, gamma) * mask[:, None]
+    covered = _Covered(target, mask)
+    p, h = covered.read(predicted), covered.read(target)
+    wanted = h if alpha is None else scaled_target(h, covered.read(alpha))
+    error = (p - wanted).square()
     if gamma is not None:
-        error = error * adaptive_weight(predicted, target, gamma)
-    return (error * mask[:, None]).mean((1, 2, 3))
+        error = error * adaptive_weight(p, h, gamma)
+    return background.mean((1, 2, 3)) + covered.mean(error - _background(p, gamma))
 
 
 def scale_loss(alpha: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -47,7 +51,34 @@ def scale_loss(alpha: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
     `alpha` and `target` [N,K,H,W], `mask` [N,H,W]. Returns [N], the mean over K, H and W.
     """
-    return (alpha.square() * (target > 0) * mask[:, None]).mean((1, 2, 3))
+    covered = _Covered(target, mask)
+    return covered.mean(covered.read(alpha).square())
+
+
+def _background(predicted: Tensor, gamma: float | None) -> Tensor:
+    """The loss where H = 0, of any shape."""
+    error = predicted.square()
+    return error if gamma is None else error * predicted.abs()
+
+
+class _Covered:
+    """The pixels [M] that some Gaussian covers in the targets [N,K,H,W], and the mask [N,H,W] there."""
+
+    def __init__(self, target: Tensor, mask: Tensor) -> None:
+        self._images, self._values = target.shape[0], target[0].numel()
+        self._index = target.flatten().nonzero()[:, 0]
+        self._image = self._index // self._values
+        pixels = mask[0].numel()
+        self._mask = mask.flatten()[self._image * pixels + self._index % pixels]
+
+    def read(self, maps: Tensor) -> Tensor:
+        """Values of maps [N,K,H,W] there, [M]."""
+        return maps.flatten()[self._index]
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Values [M] under the mask, summed over each image, as part of the mean over all its K, H and W: [N]."""
+        sums = values.new_zeros(self._images).index_add(0, self._image, values * self._mask)
+        return sums / self._values
 
 
 def tag_loss(tags: Tensor, keypoints: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ interrupted goes on with exactly the pictures it would have seen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -18,7 +19,7 @@ from engine.errors import SwahrError
 from engine.training.augment import Augmentation, Window, change_colours, place, random_affine
 from engine.training.coco import CocoPhotos
 from engine.training.synthetic import check_skeleton, random_frame
-from engine.training.targets import render_heatmaps, tag_indices
+from engine.training.targets import box_scales, render_heatmaps, tag_indices
 from grouping import Skeleton
 
 
@@ -28,7 +29,8 @@ class Mixture:
 
     size: side of the square picture in pixels. mosaic, synthetic: the parts of all pictures that are mosaics or
     synthetic people; the rest are single photos. source_weights: how often photos of a source are drawn against those
-    of the other sources (1 if not named). max_people: more people than that in one picture get no tag loss.
+    of the other sources (1 if not named). empty_weight: the same of photos without labelled people; 0 leaves them out,
+    as the paper does. max_people: more people than that in one picture get no tag loss.
     sigma: standard deviation of the Gaussians in map pixels. synthetic_people: least and most of them in one picture.
     synthetic_sizes: smallest and largest standing height of synthetic people in pixels; (0, 0) is 40 to 1.4 · size.
     """
@@ -37,6 +39,7 @@ class Mixture:
     mosaic: float = 0.4
     synthetic: float = 0.15
     source_weights: dict[str, float] = field(default_factory=dict)
+    empty_weight: float = 1.0
     max_people: int = 30
     sigma: float = 2.0
     synthetic_people: tuple[int, int] = (1, 6)
@@ -47,6 +50,8 @@ class Mixture:
             raise SwahrError(f"mixture.size is {self.size}; the network needs a multiple of 64.")
         if min(self.mosaic, self.synthetic) < 0 or self.mosaic + self.synthetic > 1:
             raise SwahrError(f"mixture.mosaic {self.mosaic} and .synthetic {self.synthetic} are not two parts of 1.")
+        if not 0 <= self.empty_weight < math.inf:
+            raise SwahrError(f"mixture.empty_weight is {self.empty_weight}; it must be 0 or more.")
         if not 0 <= self.synthetic_people[0] <= self.synthetic_people[1]:
             raise SwahrError(
                 f"mixture.synthetic_people is {list(self.synthetic_people)}; give the least, then the most, from 0 on."
@@ -60,7 +65,10 @@ class Mixture:
 
 
 class TrainingSamples(Dataset):
-    """Sample i of the mixture: a dict of tensors (see `__getitem__`)."""
+    """Sample i of the mixture: a dict of tensors (see `__getitem__`).
+
+    drawn: how many of the photos may be shown.
+    """
 
     def __init__(
         self,
@@ -70,15 +78,20 @@ class TrainingSamples(Dataset):
         augmentation: Augmentation,
         seed: int,
         count: int,
+        base_width: float | None = None,
     ) -> None:
+        """base_width: of naive SHR, see `box_scales`; None: all Gaussians are equally wide."""
         self.photos, self.skeleton, self.mixture = photos, skeleton, mixture
         self.augmentation, self.seed, self.count = augmentation, seed, count
+        self.base_width = base_width
+        self.drawn = 0
         if photos is None or mixture.synthetic > 0:
             check_skeleton(skeleton)
         if photos is not None:
-            weights = np.array([mixture.source_weights.get(record.source, 1.0) for record in photos.records])
+            weights = _photo_weights(photos, mixture)
+            self.drawn = int(np.count_nonzero(weights))
             self._cumulative = np.cumsum(weights / weights.sum())
-            self._empty = [i for i, r in enumerate(photos.records) if not len(r.keypoints) and not r.ignored]
+            self._empty = photos.without_people()
 
     def __len__(self) -> int:
         return self.count
@@ -116,7 +129,7 @@ class TrainingSamples(Dataset):
     def _synthetic(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         size = self.mixture.size
         background = None
-        if self.photos is not None and self._empty and rng.random() < 0.7:
+        if self.photos is not None and len(self._empty) and rng.random() < 0.7:
             canvas, mask = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
             photo = self.photos.load(self._empty[rng.integers(len(self._empty))])
             window = Window(0, 0, size, size)
@@ -130,6 +143,8 @@ class TrainingSamples(Dataset):
 
     def _tensors(self, image: np.ndarray, mask: np.ndarray, keypoints: np.ndarray) -> dict[str, Tensor]:
         size, sigma = self.mixture.size, self.mixture.sigma
+        if self.base_width is not None:
+            sigma = sigma * box_scales(keypoints, self.base_width)
         sample = {"image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))}
         for name, stride in (("coarse", 4), ("fine", 2)):
             side = size // stride
@@ -141,6 +156,19 @@ class TrainingSamples(Dataset):
         indices = tag_indices(keypoints * (0.25, 0.25, 1), side, side, self.mixture.max_people)
         sample["tags"] = torch.from_numpy(indices)
         return sample
+
+
+def _photo_weights(photos: CocoPhotos, mixture: Mixture) -> np.ndarray:
+    """How often each photo is drawn, float64 [N], not normalised."""
+    weights = photos.weights(mixture.source_weights)
+    if mixture.empty_weight != 1:
+        labelled = np.array([len(record.keypoints) > 0 for record in photos.records])
+        weights = weights * np.where(labelled, 1.0, mixture.empty_weight)
+    if not weights.sum() > 0:
+        raise SwahrError(
+            f"{photos.annotations}: every photo has the weight 0; change mixture.source_weights or .empty_weight."
+        )
+    return weights
 
 
 def _random_mosaic(rng: np.random.Generator, size: int) -> list[Window]:

@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,19 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from engine.checkpoint import ModelMetadata, load_weights, save_weights
+from engine.backends import eager
+from engine.checkpoint import ModelMetadata, save_weights
 from engine.errors import SwahrError
-from engine.estimator import PoseEstimator
-from engine.network import build_network, preset_config
-from engine.slim import SlimNetwork
 from engine.training.average import rising_average
 from engine.training.coco import CocoPhotos
 from engine.training.cpu import keep_memory, speed_up_depthwise
-from engine.training.evaluation import evaluate, require_coco_eval
+from engine.training.evaluation import require_coco_eval
+from engine.training.initial import freeze, initial_network
 from engine.training.objective import total_loss
-from engine.training.pretrained import load_movenet
 from engine.training.recipe import Recipe, first_difference, load_recipe
 from engine.training.samples import TrainingSamples
+from engine.training.testing import figures_of
+from grouping import Skeleton
 
 Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and figures
 
@@ -41,27 +42,31 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, output: Path, device: str = "auto") -> None:
-        self.recipe, self.output = recipe, Path(output)
+        self.output = Path(output)
         self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        self.config = preset_config(recipe.model.preset)
         torch.manual_seed(recipe.schedule.seed)
-        self.network = _initial_network(recipe)
+        self.network = initial_network(recipe)
+        self.config = self.network.config
+        self.recipe, self.samples = _with_samples(recipe, self.config.skeleton)
         self.network.to(self.device, memory_format=torch.channels_last)
         self.average = AveragedModel(self.network, multi_avg_fn=rising_average(recipe.schedule.ema), use_buffers=True)
         keep_memory()
         speed_up_depthwise(self.network)
-        self.frozen = _freeze(self.network, recipe.model.frozen)
-        self.optimiser = torch.optim.Adam(_parameter_groups(self.network, recipe))
-        self.samples = self._samples()
+        self.frozen = freeze(self.network, recipe.model.frozen)
+        self.optimiser = torch.optim.Adam(_parameter_groups(self.network, recipe), fused=self.device.type != "mps")
+        self.half = _wants_bfloat16(recipe.schedule.precision, self.device)
         self.step = 0
 
-    def train(self, report: Report | None = None, until: int | None = None) -> None:
+    def train(self, report: Report | None = None, until: int | None = None, validate: bool = True) -> None:
         """Train to the recipe's last step, or only to step `until`; saves the state at the end.
 
-        Raises SwahrError when a loss is no longer finite, and names it.
+        validate: whether to evaluate on the validation photos on the way and at the end. Raises SwahrError when a loss
+        is no longer finite, and names it.
         """
         schedule = self.recipe.schedule
         last = min(until or schedule.steps, schedule.steps)
+        if schedule.threads:
+            torch.set_num_threads(schedule.threads)
         self.output.mkdir(parents=True, exist_ok=True)
         sums, taken, since = {}, 0, time.monotonic()
         for sample in self._batches(last):
@@ -73,7 +78,7 @@ class Trainer:
                 figures["images_per_second"] = taken * schedule.batch / (time.monotonic() - since)
                 self.log(figures, report)
                 sums, taken, since = {}, 0, time.monotonic()
-            evaluation_due = self.recipe.data.validation and self._due(schedule.evaluate_every, last)
+            evaluation_due = validate and self.recipe.data.validation and self._due(schedule.evaluate_every, last)
             if evaluation_due or self._due(schedule.save_every, last):
                 self.save()
             if evaluation_due:
@@ -92,11 +97,10 @@ class Trainer:
         for module in self.frozen:
             module.eval()
         sample = {name: value.to(self.device, non_blocking=True) for name, value in sample.items()}
-        half = schedule.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             outputs = self.network(self._normalise(sample["image"]))
         loss, parts = total_loss(outputs, sample, self.recipe.loss)
-        values = {name: part.item() for name, part in parts.items()}
+        values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))  # waits for a GPU once
         _check_finite(values, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -106,10 +110,8 @@ class Trainer:
         return values
 
     def evaluate(self) -> dict[str, float]:
-        """COCO figures of the averaged weights on the validation photos."""
-        data = self.recipe.data
-        estimator = PoseEstimator.load(self.output / "weights.safetensors", device=str(self.device))
-        return evaluate(estimator, Path(data.validation), Path(data.validation_images or data.images)).figures
+        """COCO figures of the averaged weights, tested as the recipe says."""
+        return figures_of(self.average.module, self.recipe, str(self.device))
 
     def log(self, figures: dict[str, float], report: Report | None) -> None:
         with (self.output / "log.jsonl").open("a") as file:
@@ -168,16 +170,6 @@ class Trainer:
         mean, std = (torch.tensor(v, device=self.device)[:, None, None] * 255 for v in (metadata.mean, metadata.std))
         return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
-    def _samples(self) -> TrainingSamples:
-        recipe, skeleton = self.recipe, self.config.skeleton
-        data = recipe.data
-        photos = CocoPhotos(Path(data.train), Path(data.images), skeleton) if data.train else None
-        if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
-            CocoPhotos(Path(data.validation), Path(data.validation_images or data.images), skeleton)
-            require_coco_eval()
-        count = recipe.schedule.steps * recipe.schedule.batch
-        return TrainingSamples(photos, skeleton, recipe.mixture, recipe.augmentation, recipe.schedule.seed, count)
-
     def _batches(self, last: int) -> Iterator[dict[str, Tensor]]:
         schedule = self.recipe.schedule
         # Forked workers share the annotations; systems that cannot fork load in this process.
@@ -197,18 +189,17 @@ class Trainer:
             raise SwahrError(str(error).rstrip().rpartition("SwahrError: ")[2]) from None
 
 
-def train(
+def open_run(
     recipe_path: Path,
     output: Path,
     resume: bool = False,
     changed: bool = False,
     overrides: list[str] | None = None,
-    report: Report | None = None,
 ) -> Trainer:
-    """Train what the recipe file says into the folder `output`; with `resume`, go on from its saved state.
+    """A trainer for what the recipe file says, in the folder `output`; with `resume`, at its saved state.
 
     With `changed` as well, go on although the recipe is another than that of the saved state. A folder that holds a
-    run already is refused unless it is resumed. Returns the finished trainer.
+    run already is refused unless it is resumed.
     """
     recipe = load_recipe(recipe_path, overrides)
     output = Path(output)
@@ -219,33 +210,30 @@ def train(
     trainer = Trainer(recipe, output)
     if resume:
         trainer.restore(changed)
-    trainer.train(report)
     return trainer
 
 
-def _initial_network(recipe: Recipe) -> nn.Module:
-    initial = recipe.model.initial
-    network = build_network(recipe.model.preset)
-    if initial.endswith(".json"):
-        if not isinstance(network, SlimNetwork):
-            raise SwahrError(
-                f"model.initial is '{initial}', but the preset {recipe.model.preset} has another trunk; "
-                "leave it empty or name a weights file."
-            )
-        load_movenet(network, Path(initial))
-    elif initial:
-        network = load_weights(network, initial)
-    return network
+def _with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSamples]:
+    """The recipe with its epochs counted in steps, and the pictures that it asks for."""
+    data = recipe.data
+    photos = CocoPhotos(Path(data.train), Path(data.images) if data.images else None, skeleton) if data.train else None
+    if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
+        CocoPhotos(Path(data.validation), Path(data.validation_images or data.images), skeleton)
+        require_coco_eval()
+    base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
+    samples = TrainingSamples(
+        photos, skeleton, recipe.mixture, recipe.augmentation, recipe.schedule.seed, 0, base_width
+    )
+    schedule = recipe.schedule.in_steps(samples.drawn)
+    samples.count = schedule.steps * schedule.batch
+    return replace(recipe, schedule=schedule), samples
 
 
-def _freeze(network: nn.Module, names: tuple[str, ...]) -> list[nn.Module]:
-    frozen = []
-    for name in names:
-        try:
-            frozen.append(network.get_submodule(name).requires_grad_(False))
-        except AttributeError:
-            raise SwahrError(f"model.frozen names '{name}', but the network has no module of that name.") from None
-    return frozen
+def _wants_bfloat16(precision: str, device: torch.device) -> bool:
+    if precision != "auto":
+        return precision == "bfloat16"
+    # Without instructions for it a processor emulates bfloat16 convolutions, ten times slower than float32.
+    return eager.has_bfloat16() if device.type == "cpu" else device.type == "cuda"
 
 
 def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:

@@ -96,21 +96,15 @@ def test_a_worker_that_is_killed_midway(parts, two_workers, clips, tools, monkey
     if parts:
         monkeypatch.setattr(cluster, "FRAMES_OF_A_PART", 8)
     folder = clips / f"killed {parts}"
-    killed = []
-    make = cluster._worker_maker
+    killed, pids = [], []
+    make = cluster._Workers.make
 
-    def remember(*arguments):
-        made = make(*arguments)
+    def remember(workers):
+        worker = make(workers)
+        pids.append(worker.__ray_call__.remote(lambda self: os.getpid()))
+        return worker
 
-        def one():
-            worker = made()
-            pids.append(worker.__ray_call__.remote(lambda self: os.getpid()))
-            return worker
-
-        return one
-
-    pids: list = []
-    monkeypatch.setattr(cluster, "_worker_maker", remember)
+    monkeypatch.setattr(cluster._Workers, "make", remember)
 
     def kill() -> None:
         while not (folder / "swahr-manifest.jsonl").exists() or len(states(folder)) < 2:

@@ -240,7 +240,7 @@ def test_what_was_written_before_a_failure_stays_and_is_named(swahr, tools, tmp_
     said = capsys.readouterr().err
     assert all(name in said for name in kept)
     assert [len(read_poses(Path(name)).frames) for name in kept] == [5, 5, 4, 5]
-    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.partial.mp4", *kept}
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.partial.mp4", "out.mp4.people", *kept}
 
 
 @pytest.mark.parametrize("sink", [CsvWriter, CocoWriter, OpenPoseWriter])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import struct
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 from app.sources import PICTURE_SECONDS, SeekableSource, check_size, open_source, whole_units
 from app.sources.demo import parse_options
@@ -224,6 +227,40 @@ def test_a_file_that_disappears_while_it_is_read_is_read_to_its_end(tools, tmp_p
         with pytest.raises(SwahrError, match=r"a\.mp4 cannot be read"):
             next(iter(source))
     assert source.notes == []
+
+
+def test_a_stream_that_appears_late_does_no_harm(tools, tmp_path):
+    silent = tools.write_video(tmp_path / "1.ts", tools.VideoSpec(frames=300, gop=30, size=(32, 32)))
+    spec = tools.VideoSpec(frames=60, gop=30, size=(32, 32), stamps=range(300, 360), audio="mp2")
+    loud = tools.write_video(tmp_path / "2.ts", spec)
+    path = tmp_path / "a.ts"
+    path.write_bytes(silent.read_bytes() + loud.read_bytes())
+    with open_source(str(path)) as source:
+        assert len(list(source)) == 360
+
+
+def alive(kind: type) -> int:
+    return sum(type(thing) is kind for thing in gc.get_objects())
+
+
+def test_frames_and_decoders_are_let_go_at_once(tools, tmp_path):
+    """Or a video in 4K would hold gigabytes, and each file that was opened the threads of its decoder."""
+    paths = [
+        tools.write_video(tmp_path / f"{rotation}.mp4", tools.VideoSpec(frames=30, rotation=rotation))
+        for rotation in (0, 90)
+    ]
+    gc.collect()
+    gc.disable()  # nothing may depend on when it happens to run
+    try:
+        for path in paths * 2:
+            with open_source(str(path)) as source:
+                for index, _ in enumerate(source):
+                    assert index != 25 or alive(av.VideoFrame) < 12
+            del source
+        assert alive(av.VideoFrame) <= len(paths) * 2  # of one pixel or so
+        assert alive(VideoCodecContext) == 0
+    finally:
+        gc.enable()
 
 
 def test_pictures_that_disappear_are_left_out(tools, tmp_path):

@@ -8,6 +8,7 @@ COCO = {"AP": 0.679, "AP50": 0.889, "AP75": 0.745, "APM": 0.624, "APL": 0.755}
 CROWD = {"AP": 0.716, "AP50": 0.885, "AP75": 0.776, "AP easy": 0.789, "AP medium": 0.724, "AP hard": -1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "size", "millions", "billions"), [("w32-512", 512, 28.6, 48.0), ("w48-640", 640, 63.8, 154.6)]
 )

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.training.targets import render_heatmaps, tag_indices
+from engine.training.targets import box_scales, render_heatmaps, tag_indices
 
 
 def person(*keypoints):
@@ -63,3 +63,24 @@ def test_people_without_a_keypoint_inside_are_left_out():
     keypoints = np.stack((person((50, 2, 2)), person((4, 4, 2))))
     indices = tag_indices(keypoints, 10, 10, max_people=2)
     assert indices[0, 0].tolist() == [44, 1] and not indices[1].any()
+
+
+def test_each_person_may_have_a_sigma_of_their_own():
+    keypoints = np.stack((person((10, 10, 2)), person((40, 10, 2))))
+    heatmaps = render_heatmaps(keypoints, 20, 60, [1.0, 3.0])[0]
+    assert heatmaps[10, 12] == pytest.approx(np.exp(-(2**2) / 2)) and heatmaps[10, 14] == 0  # ends at 3σ
+    assert heatmaps[10, 46] == pytest.approx(np.exp(-(6**2) / (2 * 9))) and heatmaps[10, 49] > 0
+    assert np.array_equal(render_heatmaps(keypoints, 20, 60, [2.0, 2.0]), render_heatmaps(keypoints, 20, 60, 2.0))
+
+
+def test_the_naive_scale_is_the_width_of_the_box_over_the_base_width():
+    people = np.array(
+        [
+            [(10, 0, 2), (138, 50, 1), (400, 0, 0)],  # what is not labelled does not count
+            [(5, 0, 2), (90, 0, 0), (0, 0, 0)],
+            [(0, 0, 2), (5000, 0, 2), (7, 7, 2)],
+            [(9, 9, 0), (0, 0, 0), (0, 0, 0)],
+        ]
+    )
+    assert box_scales(people, 256).tolist() == [0.5, 0.25, 4.0, 0.25]
+    assert box_scales(np.zeros((0, 17, 3)), 256).shape == (0,)

@@ -12,7 +12,7 @@ from engine import PoseEstimator
 from engine.errors import SwahrError
 from engine.training.recipe import DataSettings, ModelSettings, Recipe, Schedule
 from engine.training.samples import Mixture
-from engine.training.trainer import Trainer, train
+from engine.training.trainer import Trainer, open_run
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,7 @@ def test_a_photo_that_breaks_while_training_is_named_in_one_sentence(tmp_path, w
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(SwahrError) as error:
         trainer.train()
-    assert str(error.value).count("\n") == 0 and "a.png is missing or is not a picture" in str(error.value)
+    assert str(error.value).count("\n") == 0 and "a.png cannot be decoded as a picture" in str(error.value)
 
 
 def test_missing_validation_is_found_before_training(tmp_path):
@@ -178,7 +178,7 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text("[mixture]\nsize = 64\n")
     with pytest.raises(SwahrError, match="add --resume"):
-        train(recipe, tmp_path)
+        open_run(recipe, tmp_path)
     assert (tmp_path / "state.pt").read_bytes() == b"precious"
 
 

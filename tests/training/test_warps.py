@@ -1,4 +1,4 @@
-"""A thousand warps, flips and mosaics: a bright spot, its keypoint, its hole in the mask and its heatmaps stay together."""
+"""A thousand warps, flips and mosaics: a bright spot, its keypoint, its hole in the mask, its heatmap stay together."""
 
 import json
 import math
@@ -13,16 +13,20 @@ from engine.training.samples import Mixture, TrainingSamples
 from engine.training.targets import render_heatmaps
 from grouping import COCO17
 
-SIDE, SPOT, HOLE = 256, 2, 14  # pixels: of the canvas, and around the labelled pixel those that shine and are ignored
+SIDE, HOLE = 256, 14  # pixels: of the canvas, and around the labelled pixel those that are ignored
 RANGES = Augmentation(rotation=45, scale=(0.4, 2.5), translation=0.3)
 
 
-def shining_photo(rng):
-    """A dark photo of any size with one labelled pixel, around which 5×5 shine and 29×29 are ignored."""
-    width, height = (int(v) for v in rng.integers(90, 700, 2))
+def random_size(rng):
+    return tuple(int(side) for side in rng.integers(90, 700, 2))
+
+
+def shining_photo(rng, size, spot=2):
+    """A dark photo with one labelled pixel, from which light reaches `spot` pixels far, and 29×29 that are ignored."""
+    width, height = size
     x, y = (int(rng.integers(HOLE, side - HOLE)) for side in (width, height))
     image = np.zeros((height, width, 3), np.uint8)
-    image[y - SPOT : y + SPOT + 1, x - SPOT : x + SPOT + 1] = 255
+    image[y - spot : y + spot + 1, x - spot : x + spot + 1] = 255
     keypoints = np.zeros((1, 17, 3), np.float32)
     keypoint = int(rng.integers(17))
     keypoints[0, keypoint] = x + 0.5, y + 0.5, 2
@@ -53,16 +57,18 @@ def well_inside(point, reach, window):
     return reach < x < window.width - reach and reach < y < window.height - reach
 
 
+@pytest.mark.slow
 def test_a_bright_pixel_and_its_keypoint_land_together():
     checked = 0
     worst = dict.fromkeys(("image", "mask", 2, 4), 0.0)
     for seed in range(1000):
         rng = np.random.default_rng(seed)
         for window in random_windows(rng):
-            photo, keypoint = shining_photo(rng)
-            size = photo.image.shape[1::-1]
+            size = random_size(rng)
             matrix, flipped = random_affine(rng, size, window, RANGES)
             zoom = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+            # A spot of a fraction of a canvas pixel says no more about where it is than that pixel.
+            photo, keypoint = shining_photo(rng, size, spot=min(HOLE, math.ceil(1 / zoom)))
             canvas, mask = np.zeros((SIDE, SIDE, 3), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
             (people, without_hole) = place_both(photo, matrix, flipped, window, canvas, mask)
             if not len(people) or not well_inside(people[people[..., 2] > 0][0, :2], 1.5 * HOLE * zoom + 2, window):
@@ -81,7 +87,8 @@ def test_a_bright_pixel_and_its_keypoint_land_together():
                 assert target.max() == 1 and np.count_nonzero(target.max((1, 2))) == 1
             checked += 1
     assert checked > 1000
-    assert max(worst.values()) <= 0.5 + 1e-4, worst  # a keypoint at a pixel's edge is half a pixel from its middle
+    assert max(worst["image"], worst[2], worst[4]) <= 0.5 + 1e-4, worst
+    assert worst["mask"] <= 0.75, worst  # OpenCV also fills the pixels that an edge only touches
 
 
 def place_both(photo, matrix, flipped, window, canvas, mask):
@@ -98,7 +105,7 @@ def photos(tmp_path):
     labels = {"images": [], "annotations": []}
     rng = np.random.default_rng(0)
     for number in range(12):
-        photo, keypoint = shining_photo(rng)
+        photo, _ = shining_photo(rng, random_size(rng))
         height, width = photo.image.shape[:2]
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.maximum(photo.image, 40))
         labels["images"].append({"id": number, "file_name": f"{number}.png", "width": width, "height": height})
@@ -111,6 +118,7 @@ def photos(tmp_path):
     return CocoPhotos(tmp_path / "labels.json", tmp_path, COCO17)
 
 
+@pytest.mark.slow
 def test_what_training_is_given_belongs_together(photos):
     ranges = Augmentation(rotation=30, scale=(0.75, 1.5), translation=0.1, photometric=0)
     samples = TrainingSamples(photos, COCO17, Mixture(size=SIDE, mosaic=0, synthetic=0), ranges, 0, 200)
@@ -124,7 +132,7 @@ def test_what_training_is_given_belongs_together(photos):
             continue
         (k,) = np.flatnonzero(labelled)
         spot = middle(light)
-        if not (16 < spot.min() and spot.max() < SIDE - 16):
+        if not (spot.min() > 16 and spot.max() < SIDE - 16):
             continue
         for name, stride in (("fine", 2), ("coarse", 4)):
             target = sample[name][k].float().numpy()
@@ -133,10 +141,10 @@ def test_what_training_is_given_belongs_together(photos):
             assert sample[name].float().amax((1, 2)).numpy().nonzero()[0].tolist() == [k]
             mask = sample[f"{name}_mask"].numpy()
             assert mask[int(peak[1]), int(peak[0])] == 0  # the ignored square lies around the spot
-            number, regions = cv2.connectedComponents((mask == 0).astype(np.uint8), connectivity=4)
+            _, regions = cv2.connectedComponents((mask == 0).astype(np.uint8), connectivity=4)
             hole = regions == regions[int(peak[1]), int(peak[0])]
             if not (hole[0].any() or hole[-1].any() or hole[:, 0].any() or hole[:, -1].any()):
-                assert np.abs(middle(hole.astype(float)) - spot / stride).max() <= 0.5
+                assert np.abs(middle(hole.astype(float)) - spot / stride).max() <= 0.5 + 0.5 / stride
                 checked += 1
         size = sample["coarse"].shape[-1]
         place_of_tag = np.array([indices[k] % size, indices[k] // size % size]) + 0.5

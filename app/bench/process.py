@@ -1,0 +1,154 @@
+"""``swahr bench process``: a recorded video through all stages, beside each stage alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import av
+from rich.console import Console
+from rich.table import Table
+
+from app.bench import check_json_path
+from app.engine_settings import EngineSettings
+from app.machine import machine
+from app.over_time import OverTime
+from app.overlay import OverlayStyle
+from app.processing.options import ProcessOptions
+from app.processing.run import process
+from app.processing.stages import Finder, Inferred, Known, Writer, batches
+from app.sinks.json_lines import JsonLinesWriter, header
+from app.sinks.video import VideoWriter
+from app.sources import Frame, open_source
+from app.summary import Tally
+
+WARM_UP = 4  # runs of the network before it is measured
+KEPT = 64  # frames at once in memory, for what is measured on them
+
+
+@dataclass(frozen=True)
+class StageRate:
+    """Frames a second of one stage alone, or of all of them together."""
+
+    stage: str
+    rate: float
+
+
+def bench_process(engine: EngineSettings, frames: int, json_path: Path | None = None) -> list[StageRate]:
+    """Time reading, finding and writing, each alone, and `process`, on a video of the synthetic crowd; print a table.
+
+    The video has 640×360 pixels and so many frames. What is asked of `process`: with nothing lost between the stages it
+    is as fast as the slowest of them, as far as they do not share cores.
+    """
+    check_json_path(json_path)
+    with TemporaryDirectory(prefix="swahr-bench-") as folder:
+        clip = Path(folder) / "crowd.mp4"
+        _make_clip(clip, frames)
+        estimator = engine.load()
+        estimator.prepare(640, 360)
+        rates = [
+            StageRate("read", _rate(frames, lambda: _read(clip))),
+            StageRate("find", _find(estimator, clip, frames)),
+            StageRate("write", _write(estimator, clip, Path(folder), frames)),
+            StageRate("process", _whole(estimator, clip, Path(folder), frames)),
+        ]
+    _print(rates, frames)
+    if json_path is not None:
+        figures = {"machine": machine(), "frames": frames, "rates": {one.stage: one.rate for one in rates}}
+        json_path.write_text(json.dumps(figures, indent=1) + "\n")
+    return rates
+
+
+def _make_clip(path: Path, frames: int) -> None:
+    """Some seconds of the crowd, forward and backward until there are so many frames."""
+    with open_source("demo:?seconds=2") as source, av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "veryfast", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        images = [frame.image for frame in source]
+        there_and_back = images + images[-2:0:-1]
+        for index in range(frames):
+            picture = av.VideoFrame.from_ndarray(there_and_back[index % len(there_and_back)])
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def _rate(frames: int, work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return frames / (time.perf_counter() - began)
+
+
+def _read(clip: Path) -> None:
+    with open_source(str(clip)) as source:
+        for _ in source:
+            pass
+
+
+def _some_frames(clip: Path, number: int) -> list[Frame]:
+    with open_source(str(clip)) as source:
+        return [frame for frame, _ in zip(source, range(min(KEPT, number)), strict=False)]
+
+
+def _find(estimator: Any, clip: Path, frames: int) -> float:
+    some = [Known(frame) for frame in _some_frames(clip, frames)]
+    find = Finder(estimator, scale_map=False)
+    groups = list(batches(some, estimator.images_per_run))
+    for index in range(WARM_UP):
+        find(groups[index % len(groups)])
+
+    def work() -> None:
+        done = 0
+        while done < frames:
+            for group in groups:
+                find(group)
+                done += len(group)
+
+    return _rate(-(-frames // len(some)) * len(some), work)
+
+
+def _write(estimator: Any, clip: Path, folder: Path, frames: int) -> float:
+    """Ids, smoothing, drawing, encoding, poses: with the people of the first frames, over and over."""
+    found = [(frame, estimator(frame.image)) for frame in _some_frames(clip, frames)]
+    with open_source(str(clip)) as source:
+        info = source.info
+
+    def inferred() -> Iterable[list[Inferred]]:
+        for index in range(frames):
+            frame, people = found[index % len(found)]
+            pts = found[0][0].pts + index * (found[1][0].pts - found[0][0].pts)
+            yield [Inferred(Frame(frame.image, index, pts, frame.time_base, frame.duration), people, new=True)]
+
+    def first_line() -> dict[str, Any]:
+        return header(info, estimator, smoothed=True)
+
+    with ExitStack() as stack:
+        sinks = [
+            stack.enter_context(VideoWriter(folder / "alone.mp4", info.video, clip)),
+            stack.enter_context(JsonLinesWriter(folder / "alone.jsonl", first_line)),
+        ]
+        write = Writer(sinks, None, first_line, OverTime(), OverlayStyle(), Tally(), frames, None)
+        return _rate(frames, lambda: [write(one) for one in inferred()])
+
+
+def _whole(estimator: Any, clip: Path, folder: Path, frames: int) -> float:
+    options = ProcessOptions(str(clip), folder / "out.mp4", folder / "out.jsonl", quiet=True)
+    return _rate(frames, lambda: process(options, load=lambda options, sigmas: estimator))
+
+
+def _print(rates: list[StageRate], frames: int) -> None:
+    *alone, whole = rates
+    slowest = min(alone, key=lambda one: one.rate)
+    table = Table(title=f"{frames} frames of 640×360, {machine()}")
+    table.add_column("")
+    table.add_column("of the slowest stage's speed", justify="right")
+    for one in rates:
+        table.add_row(one.stage if one is not whole else "all together", f"{one.rate / slowest.rate:.2f}")
+    console = Console()
+    console.print(table)
+    console.print(f"The slowest stage alone is '{slowest.stage}'. Cores are shared: each stage alone has all of them.")
