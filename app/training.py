@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,25 +39,65 @@ def run_training(recipe: Path, output: Path | None, resume: bool, changed: bool,
     )
 
 
+def run_profile(recipe: Path, overrides: Sequence[str]) -> str:
+    """Where the time of a training step goes, part by part."""
+    from app.machine import machine
+    from engine.training.profiling import profile
+    from engine.training.recipe import load_recipe
+
+    measured = profile(load_recipe(recipe, list(overrides)))
+    whole = sum(measured.seconds.values())
+    lines = [f"{machine()}; {measured.batch} pictures a step; medians of {measured.steps} steps:"]
+    lines += [f"{part:>10} {1000 * each:8.1f} ms {each / whole:5.0%}" for part, each in measured.seconds.items()]
+    lines += [
+        f"{'a step':>10} {1000 * whole:8.1f} ms, {measured.batch / whole:.1f} pictures a second",
+        f"{'data':>10} {1000 * measured.data_seconds:8.1f} ms for the pictures of a step in one process: "
+        f"{measured.workers_needed} of schedule.workers keep up with the network.",
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What is told of an evaluation besides its figures.
+
+    json: where the figures are written as well. results: where COCO keypoint results are. record: into the model's own
+    weights file. breakdown: also by keypoint and people's size. paper: as a row of the paper's Table 1 or 9 instead.
+    """
+
+    json: Path | None = None
+    results: Path | None = None
+    record: bool = False
+    breakdown: bool = False
+    paper: bool = False
+
+
 def run_evaluation(
-    estimator: PoseEstimator, annotations: str, images: Path | None, json_path: Path | None, record: bool
+    estimator: PoseEstimator,
+    annotations: str,
+    images: Path | None,
+    report: EvaluationReport,
+    skip_broken: bool = False,
 ) -> str:
     """Evaluate on annotated photos, or on synthetic frames for ``demo:``; return the figures.
 
-    images: the photos' folder; None: the one that the annotation file is in. json_path: where the figures are written
-    as well. record: write them into the model's own weights file.
+    images: the photos' folder; None: where COCO and CrowdPose have it, or the one that the annotation file is in.
+    skip_broken: leave out broken entries and photos, and say which.
     """
-    from engine.training.evaluation import evaluate, evaluate_synthetic
+    from engine.training.evaluation import evaluate, evaluate_synthetic, write_results
+    from engine.training.paper_rows import paper_row
 
-    if json_path is not None and not json_path.parent.is_dir():
-        raise SwahrError(f"The folder {json_path.parent} does not exist; create it, or name another file.")
+    for path in (report.json, report.results):
+        if path is not None and not path.parent.is_dir():
+            raise SwahrError(f"The folder {path.parent} does not exist; create it, or name another file.")
     with console_progress("evaluating", None) as progress:
         if annotations == "demo:":
             done = evaluate_synthetic(estimator, progress=_counter(progress))
         else:
-            folder = Path(annotations).parent if images is None else images
-            done = evaluate(estimator, Path(annotations), folder, progress=_counter(progress))
-    if json_path is not None:
+            done = evaluate(estimator, Path(annotations), images, _counter(progress), skip_broken)
+    if report.results is not None:
+        write_results(report.results, done.results)
+    if report.json is not None:
         settings = {
             "model": estimator.model,
             "annotations": annotations,
@@ -66,10 +106,13 @@ def run_evaluation(
             "scales": list(estimator.scales),
             **asdict(estimator.options),
         }
-        json_path.write_text(json.dumps({**settings, "figures": done.figures}, indent=2) + "\n", encoding="utf-8")
-    if record:
+        report.json.write_text(json.dumps({**settings, "figures": done.figures}, indent=2) + "\n", encoding="utf-8")
+    if report.record:
         _record(estimator.model, "demo" if annotations == "demo:" else Path(annotations).stem, done.figures)
-    return "\n".join(f"{name:>8} {value:.3f}" for name, value in done.figures.items())
+    lines = [f"{name:>8} {value:.3f}" for name, value in done.figures.items()]
+    if report.paper:
+        lines = [paper_row(done.figures, estimator.model, estimator.metadata.preset, estimator.size)]
+    return "\n".join([*lines, *(done.breakdown().lines() if report.breakdown else []), *done.skipped])
 
 
 def _record(model: str, where: str, figures: dict[str, float]) -> None:

@@ -26,7 +26,7 @@ from engine.errors import SwahrError
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, in TOML.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe, in TOML, or the name of a bundled one.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The run's folder.", show_default="runs/ and the recipe's name"),
@@ -37,17 +37,23 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Change an entry of the recipe: section.key=value; may be repeated."),
     ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Train nothing: say where the time of a step goes on this machine.")
+    ] = False,
 ) -> None:
     """Train a network as a recipe says."""
-    from app.training import run_training
+    from app.training import run_profile, run_training
 
+    if profile:
+        typer.echo(run_profile(recipe, settings or []))
+        return
     typer.echo(run_training(recipe, output, resume, changed, settings or []))
 
 
 def evaluate(
     annotations: Annotated[str, typer.Argument(help="COCO keypoint annotations, or demo: for synthetic people.")],
     images: Annotated[
-        Path | None, typer.Option(help="The photos' folder.", show_default="the annotations' folder")
+        Path | None, typer.Option(help="The photos' folder.", show_default="where COCO has it")
     ] = None,
     model: Model = "default",
     preset: Preset = None,
@@ -64,17 +70,26 @@ def evaluate(
     record: Annotated[
         bool, typer.Option("--record", help="Write AP and AP50 into the model's own weights file.")
     ] = False,
+    results: Annotated[
+        Path | None, typer.Option(help="Also write COCO keypoint results, as the servers take them.")
+    ] = None,
+    breakdown: Annotated[bool, typer.Option("--breakdown", help="Also by keypoint and by people's size.")] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Instead as a row of the paper's Table 1, or 9 for CrowdPose.")
+    ] = False,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out what is broken, and name it.")] = False,
     scale_study: Annotated[
         bool,
         typer.Option("--scale-study", help="Instead, on demo: does the predicted scale s grow with people's size?"),
     ] = False,
 ) -> None:
     """Measure a model's average precision."""
-    from app.training import run_evaluation, run_scale_study
+    from app.training import EvaluationReport, run_evaluation, run_scale_study
 
     if annotations == "demo:" and images is not None:
         raise SwahrError(f"demo: needs no photos; leave out --images {images}.")
-    if scale_study and (annotations != "demo:" or json or record):
+    report = EvaluationReport(json, results, record, breakdown, paper)
+    if scale_study and (annotations != "demo:" or report != EvaluationReport()):
         raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
     engine = EngineSettings(model, preset, size, flip, device, backend, precision)
     grouping = GroupingChoice(threshold, tag_threshold, max_people)
@@ -83,7 +98,7 @@ def evaluate(
     if scale_study:
         typer.echo(run_scale_study(estimator))
     else:
-        typer.echo(run_evaluation(estimator, annotations, images, json, record))
+        typer.echo(run_evaluation(estimator, annotations, images, report, skip_broken))
 
 
 def ablate(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import OutputContainer
@@ -33,8 +34,8 @@ class StreamCopies:
         self.notes: list[str] = []
         self.skipped = 0
         self._suffix = target.suffix.lower()
-        self._cut = None if cut is None else Cut(*cut)
-        self._shift = Fraction(0) if self._cut is None else self._cut.shift
+        self._cut = cut
+        self._shift = Fraction(0) if cut is None else cut.shift
         self._input = open_container(path)
         self._output: OutputContainer | None = None
         self._targets: dict[int, Stream] = {}
@@ -57,6 +58,11 @@ class StreamCopies:
             target = self._targets[stream.index] = output.add_stream_from_template(stream)
             target.metadata.update({key: stream.metadata[key] for key in _SAID_OF_STREAMS if key in stream.metadata})
             target.disposition = stream.disposition
+        if self._suffix == ".mkv":
+            for attachment in self._input.streams.attachments:  # fonts of the subtitles
+                output.add_stream_from_template(attachment)
+        if chapters := self._chapters():
+            output.set_chapters(chapters)
         self._waiting = next(self._packets, None)
 
     def copy_until(self, time: Fraction | None) -> None:
@@ -105,6 +111,21 @@ class StreamCopies:
         self._streams = [stream for stream in self._streams if stream not in refused]
         kept = {stream.index for stream in self._streams}
         self._packets = (packet for packet in chain(ahead, self._packets) if packet.stream.index in kept)
+
+    def _chapters(self) -> list[dict[str, Any]]:
+        """Those of the file, as far as they lie in the cut."""
+        chapters = self._input.chapters()
+        if self._cut is None:
+            return chapters
+        kept = []
+        for chapter in chapters:
+            unit = chapter["time_base"]
+            first, last = self._cut.start / unit, None if self._cut.end is None else self._cut.end / unit
+            start, end = max(chapter["start"], first), chapter["end"] if last is None else min(chapter["end"], last)
+            if start < end:
+                times = {"start": round(start - self._shift / unit), "end": round(end - self._shift / unit)}
+                kept.append(chapter | times)
+        return kept
 
     def _begin_silently(self, stream: Stream, time: Fraction) -> None:
         self._output.start_encoding()

@@ -26,6 +26,7 @@ _NOT_SAID = 2
 _SWSCALE_MATRIX = {1: 1, _NOT_SAID: None, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _RGB = 0
 _GLOBAL_HEADER = 1 << 22
+_THREADS = 4  # always, for what an encoder decides depends on their number, and would be another thing elsewhere
 os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder listens to nothing else, and would fill the terminal
 _THREADS = 4  # always, for what an encoder decides depends on their number, and so would be another thing elsewhere
 
@@ -82,6 +83,7 @@ class SegmentEncoder:
         context.colorspace, context.color_primaries, context.color_trc = self._colour
         context.options = dict(self._options)
         context.flags |= _GLOBAL_HEADER
+        context.thread_count, context.thread_type = _THREADS, "FRAME"
 
     @property
     def _colour(self) -> tuple[int, int, int]:

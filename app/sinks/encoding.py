@@ -113,6 +113,7 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
                 "x265-params": "bframes=0:open-gop=0:frame-threads=2:info=0:log-level=none",
             },
             tag="hvc1",
+            smallest_side=64,  # it writes where it must not at a width of 48
             tells_pixel_aspect=True,
         ),
         "av1": Codec(

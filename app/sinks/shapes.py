@@ -35,9 +35,10 @@ def shape_of(picture: tuple[int, int], video: VideoFormat, encoding: Encoding, s
     if encoding.size is not None:
         aspect = _aspect_after(video.pixel_aspect, picture, encoding.size)
         if square_only and aspect != _SQUARE:
+            look = "wider" if aspect < 1 else "narrower"
             return Shape(encoding.size, _SQUARE), (
-                f"The picture will look {'wider' if aspect < 1 else 'narrower'} than the source's, for with {codec.title} "
-                f"{suffix} can only hold square pixels; choose another size or codec."
+                f"The picture looks {look} than the source's, for with {codec.title} {suffix} can only hold square "
+                "pixels; choose another size or codec."
             )
         return Shape(encoding.size, aspect), None
     across, down = SIDES[codec.pixels]

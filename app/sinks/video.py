@@ -65,7 +65,7 @@ class VideoWriter:
         self.frames_kept = 0
         self._suffix = path.suffix.lower()
         self._video, self._preset = video, preset
-        self._audio, self._cut = audio, cut
+        self._audio, self._cut = audio, None if cut is None else Cut(*cut)
         self._overwrite, self._resume, self._keep_at_most = overwrite, resume, keep_at_most
         self._length = segment_length(video)
         self._file = PartialFile(path, overwrite, resume)
@@ -124,9 +124,9 @@ class VideoWriter:
             raise
 
     def write(self, frame: Frame, picture: NDArray[np.uint8], people: People) -> None:
-        """Encode one picture at the frame's time stamp, less what a cut takes off; SwahrError if it cannot be written."""
+        """Encode one picture at the frame's time stamp, less a cut's shift; SwahrError if it cannot be written."""
         if self._cut is not None and self._cut.shift:
-            frame = replace(frame, pts=frame.pts - int(self._cut.shift / frame.time_base))
+            frame = replace(frame, pts=frame.pts - round(self._cut.shift / frame.time_base))
         try:
             if self._encoder is None:
                 self._begin(picture.shape[1::-1])

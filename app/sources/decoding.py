@@ -121,7 +121,8 @@ class VideoDecoder:
         context = self.stream.codec_context
         check_pixels(self._shown, context.width, context.height, MOST_VIDEO_PIXELS)
         context.options = {**context.options, **LIMITS}
-        self.stream.thread_type = "AUTO"
+        # The threads that decode whole frames of a damaged HEVC file may wait for each other for ever.
+        self.stream.thread_type = "SLICE" if context.name == "hevc" else "AUTO"
         # AVI stores no presentation stamps, and those made up for H.264 follow the order of decoding.
         self._stamped_by_decoding = self.container.format.name == "avi" and (
             self.stream.codec_context.name in ("h264", "hevc")

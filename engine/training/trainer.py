@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from engine.backends import eager
 from engine.checkpoint import ModelMetadata, save_weights
 from engine.errors import SwahrError
+from engine.stopwatch import Stopwatch
 from engine.training.average import rising_average
 from engine.training.coco import CocoPhotos
 from engine.training.cpu import keep_memory, speed_up_depthwise
@@ -39,6 +40,7 @@ class Trainer:
 
     `output` is the run's folder: `state.pt` (everything needed to go on), `weights.safetensors` (averaged weights,
     ready for `PoseEstimator`) and `log.jsonl` (losses and evaluations by step).
+    stopwatch: how long each part of the last update took, exact on a GPU while `measuring` waits for it.
     """
 
     def __init__(self, recipe: Recipe, output: Path, device: str = "auto") -> None:
@@ -55,6 +57,8 @@ class Trainer:
         self.frozen = freeze(self.network, recipe.model.frozen)
         self.optimiser = torch.optim.Adam(_parameter_groups(self.network, recipe), fused=self.device.type != "mps")
         self.half = _wants_bfloat16(recipe.schedule.precision, self.device)
+        self.stopwatch = Stopwatch()
+        self.measuring = False
         self.step = 0
 
     def train(self, report: Report | None = None, until: int | None = None, validate: bool = True) -> None:
@@ -96,18 +100,27 @@ class Trainer:
         self.network.train()
         for module in self.frozen:
             module.eval()
+        self.stopwatch.start()
         sample = {name: value.to(self.device, non_blocking=True) for name, value in sample.items()}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             outputs = self.network(self._normalise(sample["image"]))
+        self._lap("forward")
         loss, parts = total_loss(outputs, sample, self.recipe.loss)
         values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))  # waits for a GPU once
         _check_finite(values, self.step)
+        self._lap("losses")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._lap("backward")
         self.optimiser.step()
+        self._lap("Adam")
         self.average.update_parameters(self.network)
+        self._lap("average")
         self.step += 1
         return values
+
+    def _lap(self, part: str) -> None:
+        self.stopwatch.lap(part, self.device if self.measuring else None)
 
     def evaluate(self) -> dict[str, float]:
         """COCO figures of the averaged weights, tested as the recipe says."""

@@ -565,10 +565,6 @@ PROCESSED: dict[str, tuple[Callable[[Kitchen], Path | str], str]] = {
 }  # fmt: skip
 
 
-# The copied sound is opened on its own, and not yet by `app.sources.opening.open_container`.
-OPENED_TWICE = ("a title that is no UTF-8", "a name with a colon", "a name that looks like a protocol")
-
-
 @pytest.fixture
 def kitchen(tmp_path, tools) -> Kitchen:
     return Kitchen(tmp_path, tools)
@@ -605,10 +601,7 @@ def test_what_cannot_be_processed_is_refused_in_a_sentence(case, worker, kitchen
     assert things(kitchen.folder) == before
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=[pytest.mark.xfail(strict=True)] if case in OPENED_TWICE else []) for case in PROCESSED],
-)
+@pytest.mark.parametrize("case", PROCESSED)
 def test_what_is_left_of_it_is_processed_and_the_rest_told(case, worker, kitchen):
     make, told = PROCESSED[case]
     source = str(make(kitchen))

@@ -39,7 +39,7 @@ def clips(tmp_path_factory) -> Path:
         for number in range(8):
             demo = f"demo:?people=2&seed={number}&seconds=1&size=192x144&fps=24"
             write_clip(demo, Path(f"{number}.mkv"))
-        assert main(["process", *names(), "-o", "plain", "--json", "--csv", "--quiet"]) == 0
+        assert main(["process", *names(), "-o", "plain", "--json", "--csv", "--size", "128", "--quiet"]) == 0
     finally:
         os.chdir(before)
     return folder
@@ -80,13 +80,19 @@ def states(folder: Path) -> dict[str, str]:
 
 def test_eight_clips_on_two_workers(two_workers, clips, tools, monkeypatch, capsys):
     monkeypatch.chdir(clips)
-    assert main(["process", *names(), "-o", "ray", "--json", "--csv", "--ray", "--ray-cores", "1"]) == 0
+    assert (
+        main(["process", *names(), "-o", "ray", "--json", "--csv", "--size", "128", "--ray", "--ray-cores", "1"]) == 0
+    )
     assert capsys.readouterr().out.splitlines()[-1] == "8 sources: 8 done."
     assert_same_files(clips / "ray", clips / "plain", tools)
     assert states(clips / "ray") == dict.fromkeys(names(), "done")
-    assert main(["process", *names(), "-o", "ray", "--json", "--csv", "--ray", "--ray-cores", "1"]) == 0
+    assert (
+        main(["process", *names(), "-o", "ray", "--json", "--csv", "--size", "128", "--ray", "--ray-cores", "1"]) == 0
+    )
     assert capsys.readouterr().out.splitlines()[-1] == "8 sources: 0 done, 8 done before."
-    assert main(["process", *names(), "-o", "ray", "--json", "--csv"]) == 0  # the manifest is the same without Ray
+    assert (
+        main(["process", *names(), "-o", "ray", "--json", "--csv", "--size", "128"]) == 0
+    )  # the manifest is the same without Ray
     assert capsys.readouterr().out.splitlines()[-1] == "8 sources: 0 done, 8 done before."
 
 
@@ -114,7 +120,24 @@ def test_a_worker_that_is_killed_midway(parts, two_workers, clips, tools, monkey
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    assert main(["process", *names(), "-o", str(folder.name), "--json", "--csv", "--ray", "--ray-cores", "1"]) == 0
+    assert (
+        main(
+            [
+                "process",
+                *names(),
+                "-o",
+                str(folder.name),
+                "--json",
+                "--csv",
+                "--size",
+                "128",
+                "--ray",
+                "--ray-cores",
+                "1",
+            ]
+        )
+        == 0
+    )
     killer.join(1)
     assert killed and len(pids) == 3
     assert_same_files(folder, clips / "plain", tools)
@@ -123,7 +146,7 @@ def test_a_worker_that_is_killed_midway(parts, two_workers, clips, tools, monkey
 def test_a_broken_clip_does_not_stop_the_others(two_workers, clips, monkeypatch, capsys):
     monkeypatch.chdir(clips)
     Path("broken.mp4").write_bytes(b"no video")
-    assert main(["process", "broken.mp4", "0.mkv", "-o", "broken", "--ray", "--ray-cores", "1"]) == 2
+    assert main(["process", "broken.mp4", "0.mkv", "-o", "broken", "--size", "128", "--ray", "--ray-cores", "1"]) == 2
     said = capsys.readouterr()
     assert said.err.startswith("[1/2] broken.mp4: broken.mp4 cannot be read as a video")
     assert said.out.splitlines()[-1] == "2 sources: 1 done, 1 failed."

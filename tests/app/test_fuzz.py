@@ -30,8 +30,9 @@ CLIPS = {
     "a.mkv": {"b_frames": 2, "audio": "libopus"},
     "a.avi": {"codec": "mpeg4", "audio": "libmp3lame"},
     "a.ts": {"b_frames": 2, "audio": "aac"},
+    "hevc.mp4": {"codec": "libx265", "b_frames": 2, "size": (64, 64), "coding": (("x265-params", "log-level=none"),)},
 }
-SEEDS = {"b_frames.mp4": 320, "faststart.mp4": 320, "a.mkv": 120, "a.avi": 120, "a.ts": 120}
+SEEDS = {"b_frames.mp4": 320, "faststart.mp4": 320, "a.mkv": 120, "a.avi": 120, "a.ts": 120, "hevc.mp4": 120}
 PICTURES = {"a.jpg": 70, "a.png": 70, "a.webp": 60}
 
 

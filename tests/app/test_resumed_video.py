@@ -29,7 +29,7 @@ NOBODY = People.empty(COCO17)
 
 def frame(index: int) -> Frame:
     """Something that moves before a background that changes slowly, at times that are not quite even."""
-    image = np.empty((48, 64, 3), np.uint8)
+    image = np.empty((64, 64, 3), np.uint8)
     image[:] = np.arange(64)[None, :, None] + (index // 3, index // 2, index)
     left = index * 2 % 44
     image[14:34, left : left + 20] = (250, 20 + index % 200, 30)

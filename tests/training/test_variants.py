@@ -8,7 +8,7 @@ import torch
 
 from engine.heads import ZeroScale
 from engine.training import losses
-from engine.training.losses import adaptive_weight, heatmap_loss, scale_loss, tag_loss
+from engine.training.losses import adaptive_weight, heatmap_loss, scale_loss, scaled_target, tag_loss
 from engine.training.objective import HEATMAP_LOSSES, LossSettings, total_loss
 from engine.training.recipe import ModelSettings, Recipe, Schedule
 from engine.training.samples import Mixture
@@ -113,7 +113,42 @@ def test_with_weights_of_one_the_weight_adaptive_loss_is_the_plain_one(monkeypat
     plain = heatmap_loss(predicted, target, alpha, mask, gamma=None)
     assert not torch.allclose(heatmap_loss(predicted, target, alpha, mask), plain)
     monkeypatch.setattr(losses, "adaptive_weight", lambda predicted, target, gamma: torch.ones_like(predicted))
+    monkeypatch.setattr(losses, "_background", lambda predicted, gamma: predicted.square())
     assert torch.equal(heatmap_loss(predicted, target, alpha, mask), plain)
+
+
+def test_where_eq_13_gives_one_the_weight_adaptive_loss_is_the_plain_one():
+    # |P| = 1 where H = 0, and |1 − P| = 1 where H = 1.
+    predicted, target = torch.tensor([[[[1.0, -1.0, 0.0, 2.0]]]]), torch.tensor([[[[0.0, 0.0, 1.0, 1.0]]]])
+    mask = torch.ones(1, 1, 4)
+    weighted, plain = (heatmap_loss(predicted, target, None, mask, gamma) for gamma in (0.01, None))
+    assert weighted.item() == pytest.approx(plain.item()) and plain.item() == 1
+
+
+@pytest.mark.parametrize("gamma", [None, 0.01])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_looking_at_covered_pixels_alone_gives_the_equations_over_all_pixels(gamma, scaled):
+    predicted, target, alpha, mask = maps(5)
+    wanted = scaled_target(target, alpha) if scaled else target
+    error = (predicted - wanted) ** 2
+    if gamma:
+        error = error * (target**gamma * (1 - predicted).abs() + predicted.abs() * (1 - target**gamma))
+    expected = (error * mask[:, None]).mean((1, 2, 3))
+    loss = heatmap_loss(predicted, target, alpha if scaled else None, mask, gamma)
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+    expected = (alpha**2 * (target > 0) * mask[:, None]).mean((1, 2, 3))
+    torch.testing.assert_close(scale_loss(alpha, target, mask), expected, rtol=1e-12, atol=0)
+
+
+def test_a_picture_without_people_has_a_loss_and_gradients():
+    predicted, _, alpha, mask = maps()
+    nobody = torch.zeros_like(predicted)
+    predicted, alpha = predicted.requires_grad_(), alpha.requires_grad_()
+    loss = heatmap_loss(predicted, nobody, alpha, mask) + scale_loss(alpha, nobody, mask)
+    loss.sum().backward()
+    expected = (predicted.abs() ** 3 * mask[:, None]).mean((1, 2, 3))
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=0)
+    assert predicted.grad.any() and not alpha.grad.any()
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.1, 0.01, 0.001])
