@@ -7,6 +7,7 @@ cluster, and a source that was cut off goes on from the same journal.
 from __future__ import annotations
 
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ from engine.inputs import IMAGES_PER_RUN
 
 CORES_OF_A_WORKER = 4  # of a machine without GPU; the network gains little from more
 FRAMES_OF_A_PART = 225 * IMAGES_PER_RUN  # a minute of video
+SECONDS_TO_ANSWER = 5  # of a cluster's address
 TRIES = 3  # of a task whose worker died
 _LOST = "The workers died {} times over it; look into Ray's logs, or process it without --ray."
 
@@ -232,6 +234,24 @@ class _Workers:
             self._ray.kill(worker)
 
 
+def _refuse_silent(address: str) -> None:
+    """Raise SwahrError where nobody answers at HOST:PORT, for which Ray itself waits for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str, error: Exception) -> SwahrError:
+    # Of many kinds, and what it says is for those who run the cluster.
+    reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    where = f"at {address} " if address else ""
+    return SwahrError(f"There is no Ray cluster {where}to be had ({reason}); check the address.")
+
+
 @contextmanager
 def _cluster(address: str) -> Iterator[Any]:
     try:
@@ -240,12 +260,11 @@ def _cluster(address: str) -> Iterator[Any]:
         raise SwahrError("--ray needs Ray; install it with pip install 'swahr-live[cluster]'.") from None
     begun = not ray.is_initialized()
     if begun:
+        _refuse_silent(address)
         try:
             ray.init(address or None, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-        except Exception as error:  # of many kinds, and what it says is for those who run the cluster
-            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-            where = f"at {address} " if address else ""
-            raise SwahrError(f"There is no Ray cluster {where}to be had ({reason}); check the address.") from None
+        except Exception as error:
+            raise _no_cluster(address, error) from None
     try:
         yield ray
     finally:

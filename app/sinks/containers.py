@@ -21,6 +21,11 @@ VIDEO_SUFFIXES = frozenset(_MUXERS)
 _BEST_FIRST = (".mp4", ".mov", ".mkv")
 _LARGEST_TIMESCALE = 2**31 - 1
 _MATROSKA_UNIT = Fraction(1, 1000)
+# Of the two names that some languages have, QuickTime knows but the second.
+_QUICKTIME_LANGUAGES = (
+    "bod-tib cze-ces cym-wel deu-ger ell-gre eus-baq fas-per fre-fra hye-arm isl-ice "
+    "kat-geo mkd-mac msa-may mya-bur nld-dut rum-ron slo-slk sqi-alb swe-sve zho-chi"
+)
 LATE = 10  # seconds; MP4 cannot wait longer for a stream's first packet without holding the video back in memory
 _NO_SEQUENCE = "1"  # microseconds: packets come in order already, so none is to wait for those of other streams
 
@@ -74,6 +79,12 @@ def writing_options(suffix: str, time_base: Fraction, sample_rates: Iterable[int
 def is_matroska(suffix: str) -> bool:
     """Whether a file is of the kind that counts in milliseconds, and takes streams that begin at any time."""
     return _MUXERS[suffix] in ("matroska", "webm")
+
+
+def language_in(suffix: str, language: str) -> str:
+    """The three letters by which a kind of file knows a language."""
+    place = _QUICKTIME_LANGUAGES.find(f"{language}-") if suffix == ".mov" else -1
+    return language if place < 0 else _QUICKTIME_LANGUAGES[place + 4 : place + 7]
 
 
 def is_exact(suffix: str, time: Fraction) -> bool:

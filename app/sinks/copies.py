@@ -14,8 +14,8 @@ from av.stream import Stream
 
 from app.sources.opening import open_container
 
-from .containers import LATE, can_hold, is_copied, is_matroska, suffix_that_holds
-from .packets import Cut, packets
+from .containers import LATE, can_hold, is_copied, is_matroska, language_in, suffix_that_holds
+from .packets import Cut, packets, with_exact_durations
 
 _SAID_OF_STREAMS = ("language", "title", "handler_name")
 _NO_TEXT = b"\0\0"  # a subtitle of MP4 that shows nothing
@@ -45,6 +45,7 @@ class StreamCopies:
         self._packets: Iterator[av.Packet] = packets(self._input, self._streams, self._cut)
         if self._streams and not is_matroska(self._suffix):
             self._look_ahead()
+            self._packets = with_exact_durations(self._packets)
 
     @property
     def sample_rates(self) -> list[int]:
@@ -56,7 +57,7 @@ class StreamCopies:
         self._output = output
         for stream in self._streams:
             target = self._targets[stream.index] = output.add_stream_from_template(stream)
-            target.metadata.update({key: stream.metadata[key] for key in _SAID_OF_STREAMS if key in stream.metadata})
+            target.metadata.update(self._said_of(stream))
             target.disposition = stream.disposition
         if self._suffix == ".mkv":
             for attachment in self._input.streams.attachments:  # fonts of the subtitles
@@ -101,9 +102,13 @@ class StreamCopies:
             ahead.append(packet)
             late.pop(packet.stream.index, None)
             if not late or packet.dts * packet.time_base - ahead[0].dts * ahead[0].time_base > LATE:
+                over = False
                 break
+        else:
+            over = True  # so that what is late has no packets at all
         self._silent = [stream for stream in late.values() if stream.codec_context.name == "mov_text"]
-        if refused := [stream for stream in late.values() if stream not in self._silent]:
+        refused = [stream for stream in late.values() if stream not in self._silent]
+        if refused and not over:
             self.notes.append(
                 f"The video is without its {_named(refused)}, of which there is nothing in the first {LATE} seconds; "
                 ".mkv would hold it."
@@ -111,6 +116,12 @@ class StreamCopies:
         self._streams = [stream for stream in self._streams if stream not in refused]
         kept = {stream.index for stream in self._streams}
         self._packets = (packet for packet in chain(ahead, self._packets) if packet.stream.index in kept)
+
+    def _said_of(self, stream: Stream) -> dict[str, str]:
+        said = {key: stream.metadata[key] for key in _SAID_OF_STREAMS if key in stream.metadata}
+        if "language" in said:
+            said["language"] = language_in(self._suffix, said["language"])
+        return said
 
     def _chapters(self) -> list[dict[str, Any]]:
         """Those of the file, as far as they lie in the cut."""

@@ -41,6 +41,26 @@ def packets(container: InputContainer, streams: Sequence[av.stream.Stream], cut:
         return
 
 
+def with_exact_durations(packets: Iterator[av.Packet]) -> Iterator[av.Packet]:
+    """The packets, those of sound lasting up to the next one where the file tells both only in milliseconds.
+
+    MP4 keeps no times but how long packets last; a difference of more than rounding makes is a gap, and left.
+    """
+    held: dict[int, av.Packet] = {}
+    for packet in packets:
+        stream = packet.stream
+        if stream.type != "audio" or stream.time_base * stream.codec_context.sample_rate <= 1:
+            yield packet
+            continue
+        if (last := held.get(stream.index)) is not None:
+            lasts = packet.dts - last.dts
+            if abs(lasts - (last.duration or 0)) <= 1:
+                last.duration = lasts
+            yield last
+        held[stream.index] = packet
+    yield from held.values()
+
+
 def _selected(container: InputContainer, streams: Sequence[av.stream.Stream], cut: Cut | None) -> Iterator[av.Packet]:
     if cut is None:
         yield from _demuxed(container, streams)

@@ -70,6 +70,7 @@ def jump_before(decoder: VideoDecoder, target: int, wanted: Callable[[], bool]) 
     """The frames from a key frame up to the stamp `target` on, exactly as decoding from the beginning gives them.
 
     None where that cannot be promised, for then stamps before the key frame may have to be repaired, or come twice.
+    Near damage, what is decodable may differ by some frames.
     """
     if target <= decoder.first_stamp:
         return None

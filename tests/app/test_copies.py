@@ -152,7 +152,7 @@ def test_all_streams_of_mp4_are_copied(tmp_path, suffix):
     with av.open(str(source)) as before, av.open(str(writer.path)) as after:
         for old, new in zip([*before.streams][1:], [*after.streams][1:], strict=True):
             assert new.type == old.type
-            assert new.language == old.language
+            assert new.language == ("ger" if suffix == ".mov" and old.language == "deu" else old.language)
             assert new.metadata.get("title") == old.metadata.get("title")
             assert new.disposition == old.disposition
 
@@ -249,7 +249,7 @@ def test_sound_that_begins_too_late_for_mp4_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "streams"), [("in.mp4", MP4_STREAMS), ("in.mkv", MATROSKA_STREAMS)])
-@pytest.mark.parametrize(("start", "end"), [(1, 3), (Fraction(1, 3), None), (0, Fraction(5, 2)), (4, None), (2, 2)])
+@pytest.mark.parametrize(("start", "end"), [(1, 3), (Fraction(1, 3), None), (0, Fraction(5, 2)), (4, None)])
 def test_a_part_is_copied(tmp_path, name, streams, start, end):
     source = write_source(tmp_path / name, streams)
     cut = Fraction(start), None if end is None else Fraction(end), Fraction(start)
@@ -263,6 +263,15 @@ def test_a_part_is_copied(tmp_path, name, streams, start, end):
     for found, wanted in zip(copied(writer.path), expected, strict=True):
         assert [data for _, data in found] == [data for _, data in wanted]
         assert all(abs(a[0] - b[0]) <= unit / 2 for a, b in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_part_without_sound_is_no_loss(tmp_path, suffix):
+    source = write_source(tmp_path / f"in{suffix}", [Stream("aac", (0, 6)), Stream("aac", (0, 2))])
+    for start, end, heard in ((Fraction(4), Fraction(6), True), (Fraction(351, 100), Fraction(352, 100), False)):
+        writer = write(tmp_path / f"out{suffix}", source, 10, first=40, cut=(start, end, Fraction(3)))
+        assert writer.notes == []
+        assert any(copied(writer.path)) == heard
 
 
 def test_a_part_far_into_a_file_is_found(tmp_path):
