@@ -52,9 +52,7 @@ def train(
 
 def evaluate(
     annotations: Annotated[str, typer.Argument(help="COCO keypoint annotations, or demo: for synthetic people.")],
-    images: Annotated[
-        Path | None, typer.Option(help="The photos' folder.", show_default="where COCO has it")
-    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The photos' folder.", show_default="where COCO has it")] = None,
     model: Model = "default",
     preset: Preset = None,
     size: Size = None,

@@ -26,7 +26,6 @@ _NOT_SAID = 2
 _SWSCALE_MATRIX = {1: 1, _NOT_SAID: None, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9}
 _RGB = 0
 _GLOBAL_HEADER = 1 << 22
-_THREADS = 4  # always, for what an encoder decides depends on their number, and would be another thing elsewhere
 os.environ.setdefault("SVT_LOG", "0")  # the AV1 encoder listens to nothing else, and would fill the terminal
 _THREADS = 4  # always, for what an encoder decides depends on their number, and so would be another thing elsewhere
 

@@ -248,6 +248,21 @@ def test_data_that_never_reached_the_disk_is_not_kept(job):
     job.check()
 
 
+@pytest.mark.slow
+@BOTH
+def test_pages_that_never_reached_the_disk_change_nothing(job):
+    numbers = np.random.default_rng(3)
+    for moment in (job.moments[-1], job.moments[-3]):
+        for _ in range(6):
+            data = bytearray(moment)
+            pages = len(data) // 4096
+            for page in numbers.integers(pages * 9 // 10, pages, 3):  # those before were waited for
+                data[page * 4096 : (page + 1) * 4096] = bytes(4096)
+            partial_path(job.path).write_bytes(data)
+            assert job.resumed() >= LENGTH
+            job.check()
+
+
 def whole_segments_in(job: Job, data: bytes) -> int:
     place = job.path.with_name(f"some{job.path.suffix}")
     place.write_bytes(data)
