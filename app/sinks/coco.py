@@ -25,9 +25,7 @@ class CocoWriter(PoseFile):
     have them; otherwise the frame's index is. A list that was cut off by a failure is closed nevertheless.
     """
 
-    def __init__(
-        self, path: Path, names: Sequence[str] = (), overwrite: bool = False, resume: bool = False
-    ) -> None:
+    def __init__(self, path: Path, names: Sequence[str] = (), overwrite: bool = False, resume: bool = False) -> None:
         super().__init__(path, overwrite, resume)
         self._ids = image_ids(names)
         self._separator = ""

@@ -84,7 +84,7 @@ def test_killed_at_twenty_random_moments(source, whole, tools, tmp_path, estimat
 
 
 def stopped_after(folder: Path, source: Path, frames: int, seconds: float = 0) -> bool:
-    """Begin a run and kill it when it has written so many frames, or so many seconds later; whether that was in time."""
+    """Begin a run and kill it so many seconds after it has written so many frames; returns whether that was in time."""
     run = begun(folder, 0.003, str(source), *ARGUMENTS)
     poses = folder / "out.partial.jsonl"
     while run.poll() is None and (not poses.exists() or poses.read_bytes().count(b"\n") <= frames):
