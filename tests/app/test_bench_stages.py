@@ -75,12 +75,15 @@ def test_compile_makes_ready_and_says_where(capsys):
 
 
 @pytest.mark.slow
-def test_compile_calibrates_int8_on_the_frames_of_a_source(capsys):
+def test_compile_calibrates_int8_on_the_frames_of_a_source(capsys, caplog):
+    """Where the processor is exact enough in 8 bits; elsewhere the proof refuses it, and says why."""
     pytest.importorskip("nncf", reason="comes with the extra `int8`")
     source = "demo:?size=160x96&seconds=2"
     assert main(["compile", source, "--device", "cpu", "--precision", "int8", *SMALL]) == 0
-    said = capsys.readouterr()
-    assert "openvino on cpu in int8" in said.out, said.err
+    said = capsys.readouterr().out
+    assert "Statistics collection" in said
+    refused = "openvino in int8 is not used (its heatmaps are off by" in caplog.text
+    assert ("openvino on cpu in float32" if refused else "openvino on cpu in int8") in said
 
 
 def test_the_doctor_says_what_it_would_choose_and_why(capsys, monkeypatch):

@@ -137,7 +137,6 @@ def job(request, tmp_path_factory) -> Job:
 
 H264 = [(".mp4", "h264", FRAMES), (".mkv", "h264", FRAMES)]
 OTHERS = [
-    (".mp4", "hevc", 130),
     (".mp4", "av1", 130),
     (".webm", "vp9", 130),
     (".mov", "prores", 130),

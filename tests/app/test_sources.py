@@ -251,14 +251,15 @@ def test_frames_and_decoders_are_let_go_at_once(tools, tmp_path):
     ]
     gc.collect()
     gc.disable()  # nothing may depend on when it happens to run
+    frames, decoders = alive(av.VideoFrame), alive(VideoCodecContext)  # which others may hold
     try:
         for path in paths * 2:
             with open_source(str(path)) as source:
                 for index, _ in enumerate(source):
-                    assert index != 25 or alive(av.VideoFrame) < 12
+                    assert index != 25 or alive(av.VideoFrame) < frames + 12
             del source
-        assert alive(av.VideoFrame) <= len(paths) * 2  # of one pixel or so
-        assert alive(VideoCodecContext) == 0
+        assert alive(av.VideoFrame) <= frames + len(paths) * 2  # of one pixel or so
+        assert alive(VideoCodecContext) <= decoders
     finally:
         gc.enable()
 
