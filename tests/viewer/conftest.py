@@ -36,6 +36,11 @@ class FakeEstimator:
     def prepare(self, width, height, sigmas=None):
         pass
 
+    images_per_run = 1
+
+    def batch(self, images):
+        return list(map(self, images))
+
     def __call__(self, image):
         if self.fails:
             raise self.fails
