@@ -247,7 +247,7 @@ def test_data_that_never_reached_the_disk_is_not_kept(job):
     job.check()
 
 
-@pytest.mark.xfail(strict=False, reason="known gap: now and then a segment with lost pages is kept as if it were whole")
+@pytest.mark.xfail(strict=False, reason="known gap: a segment with lost pages may be kept as if it were whole")
 @pytest.mark.slow
 @BOTH
 def test_pages_that_never_reached_the_disk_change_nothing(job):
