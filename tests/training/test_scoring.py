@@ -16,7 +16,7 @@ from engine.training.crowdpose import crowd_levels, crowdpose_figures
 from engine.training.scoring import FIGURES, average_precision, scorable, score
 from grouping import COCO17, CROWDPOSE14, Skeleton
 
-PACK = Path("/work/shared/data/pack/val.json")
+PACK = Path(__file__).parents[3] / "shared" / "data" / "pack" / "val.json"
 
 
 def official(truth, results, skeleton):
@@ -104,7 +104,7 @@ def test_more_than_twenty_people_a_picture_count_as_on_the_server():
     assert average_precision(truth, results, COCO17) == pytest.approx(official(truth, results, COCO17), abs=1e-6)
 
 
-@pytest.mark.skipif(not PACK.exists(), reason="the photos of /work/shared/data are not here")
+@pytest.mark.skipif(not PACK.exists(), reason="there are no labelled photos beside the project")
 def test_labels_of_real_photos_score_as_pycocotools_has_it():
     truth = json.loads(PACK.read_text())
     for seed in range(3):
