@@ -247,10 +247,10 @@ def test_data_that_never_reached_the_disk_is_not_kept(job):
     job.check()
 
 
-@pytest.mark.xfail(strict=False, reason="known gap: a segment with lost pages may be kept as if it were whole")
 @pytest.mark.slow
 @BOTH
 def test_pages_that_never_reached_the_disk_change_nothing(job):
+    """The video that comes out is right; of what was encoded before, all may have to be encoded again."""
     numbers = np.random.default_rng(3)
     for moment in (job.moments[-1], job.moments[-3]):
         for _ in range(6):
@@ -259,7 +259,7 @@ def test_pages_that_never_reached_the_disk_change_nothing(job):
             for page in numbers.integers(pages * 9 // 10, pages, 3):  # those before were waited for
                 data[page * 4096 : (page + 1) * 4096] = bytes(4096)
             partial_path(job.path).write_bytes(data)
-            assert job.resumed() >= LENGTH
+            job.resumed()
             job.check()
 
 
