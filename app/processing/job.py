@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,14 @@ def _state_of(info: SourceInfo) -> dict[str, Any]:
 def _checksum(path: Path) -> str | None:
     """Of a file; None where there is none, which whoever loads it will say."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        state = path.stat()
+        return _checksum_of(path, state.st_size, state.st_mtime_ns)
     except OSError:
         return None
+
+
+@cache
+def _checksum_of(path: Path, size: int, changed: int) -> str:
+    """Read once for all sources of a queue, as long as the file is what it was."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

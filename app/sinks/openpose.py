@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ class OpenPoseWriter(PoseSink):
         name = self._pictures.get(frame.name, f"{self._stem}_{frame.index:012d}{SUFFIX}")
         content = {"version": 1.3, "people": [_person(person) for person in frame.people]}
         try:
-            with PartialFile(self.path / name, self._overwrite) as file:
+            with PartialFile(self.path / name, self._overwrite, flush=False) as file:
                 file.writing.write_text(json.dumps(content, allow_nan=False, separators=(",", ":")), encoding="utf-8")
         except OSError as error:
             raise not_written(self.path / name, error) from None
@@ -86,6 +87,8 @@ class OpenPoseWriter(PoseSink):
             with suppress(OSError):  # it holds other files
                 self.path.rmdir()
         elif kind is None:
+            if hasattr(os, "sync"):
+                os.sync()  # once for all the files, which waiting for each would slow down
             self._remove_older()
 
     def _remove_older(self) -> None:

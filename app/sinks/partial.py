@@ -22,13 +22,14 @@ class PartialFile:
     it; an empty file is removed. Raises SwahrError, before anything is written, where a file would be
     overwritten without ``overwrite`` or the folder cannot be written to, and at the end if it cannot be renamed.
     resume: an earlier run's partial file is begun anew, without ``overwrite`` too; a complete file is not.
+    flush: whether the disk holds the file before it gets its name; one of very many may leave that to their writer.
     """
 
-    def __init__(self, path: Path, overwrite: bool, resume: bool = False) -> None:
+    def __init__(self, path: Path, overwrite: bool, resume: bool = False, flush: bool = True) -> None:
         self.path = path
         self.writing = partial_path(path)
         self.partial: Path | None = None
-        self._overwrite, self._resume = overwrite, resume
+        self._overwrite, self._resume, self._flush = overwrite, resume, flush
 
     def check(self) -> None:
         """Raise SwahrError if it may not be begun."""
@@ -57,13 +58,15 @@ class PartialFile:
             self._keep()
             return
         try:
-            flush_to_disk(self.writing)  # or a power cut could leave the name with nothing in it
+            if self._flush:
+                flush_to_disk(self.writing)  # or a power cut could leave the name with nothing in it
             self.writing.replace(self.path)
         except OSError as failure:
             self._keep()
             raise SwahrError(f"{self.path} cannot be written ({failure.strerror}); write elsewhere.") from None
-        with suppress(OSError):  # not every system can
-            flush_to_disk(self.path.parent)
+        if self._flush:
+            with suppress(OSError):  # not every system can
+                flush_to_disk(self.path.parent)
 
     def _keep(self) -> None:
         with suppress(FileNotFoundError):  # someone has removed it meanwhile
