@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from app.commands import data, engines, processing, training
+from app.errors import in_words
 from app.options import ProcessCommand
-from engine.errors import SwahrError
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells have it
 
@@ -87,16 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sentence(error: Exception) -> str:
     """What the user is told about an error."""
-    if isinstance(error, SwahrError):
-        said = str(error)
-    elif isinstance(error, typer.TyperException):
-        said = f"{error.format_message().rstrip('.').replace('. ', ', ')} (see swahr --help)."
-    else:
-        said = (
-            f"This is a bug of swahr ({type(error).__name__}: {error}); "
-            "run it again with --debug and report what it shows."
-        )
-    return " ".join([said, *getattr(error, "__notes__", ())])
+    if isinstance(error, typer.TyperException):
+        return f"{error.format_message().rstrip('.').replace('. ', ', ')} (see swahr --help)."
+    return in_words(error)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.errors import in_words
 from app.outputs import annotated_path, planned_paths
 from app.processing.job import job_of
 from app.processing.journal import Found, Journal, journal_path
@@ -124,17 +125,19 @@ class _Queue:
             path = journal_path(annotated_path(info, options))
             source.journal = self._journals.enter_context(Journal(path, source.job, options.overwrite))
         except SwahrError as error:
-            self._end(source, FAILED, str(error))
+            self._end(source, FAILED, in_words(error))
+            return
+        if source.journal.complete:
+            source.journal.close()
+            self._tasks.append(_Task(source))
             return
         first = source.journal.frames - source.journal.frames % IMAGES_PER_RUN
         source.journal.forget_from(first)
-        begins = [] if source.journal.complete else list(range(first, frames, FRAMES_OF_A_PART))[:-1] or [first]
+        begins = list(range(first, frames, FRAMES_OF_A_PART))[:-1] or [first]
         ends = [*begins[1:], None]  # the last part is as long as it happens to be
         source.waiting = len(begins)
         for begin, end in zip(begins, ends, strict=False):
             self._tasks.append(_Task(source, (begin, None if end is None else end - begin)))
-        if not begins:
-            self._tasks.append(_Task(source))
 
     def _work(self, idle: list[Any], make: Callable[[], Any]) -> None:
         busy: dict[Any, tuple[Any, _Task]] = {}
@@ -150,6 +153,10 @@ class _Queue:
             worker, task = busy.pop(ready)
             try:
                 answer = self._ray.get(ready)
+            except self._ray.exceptions.RayTaskError as error:  # a bug
+                idle.append(worker)
+                self._end(task.source, FAILED, in_words(error.cause))
+                continue
             except self._ray.exceptions.RayError:  # the worker has died, or its node
                 idle.append(make())
                 self._again(task)
@@ -169,7 +176,7 @@ class _Queue:
         if source.over:
             return
         if isinstance(answer, SwahrError):
-            self._end(source, FAILED, " ".join([str(answer), *getattr(answer, "__notes__", ())]))
+            self._end(source, FAILED, in_words(answer))
         elif task.part is None:
             self._end(source, DONE, answer)
         else:
@@ -178,7 +185,7 @@ class _Queue:
             try:
                 self._keep(source)
             except SwahrError as error:
-                self._end(source, FAILED, str(error))
+                self._end(source, FAILED, in_words(error))
 
     def _keep(self, source: _Source) -> None:
         """Write what was found to the journal as far as it has no gap; when it is complete, the rest can be done."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from app.errors import in_words
 from app.outputs import planned_paths
 from app.processing.job import job_of
 from app.processing.manifest import DONE, FAILED, FILE_NAME, Manifest
@@ -181,8 +182,8 @@ def _process_one(
         message = process(options, report, stopped, load)
     except StoppedError:
         raise
-    except SwahrError as error:
-        message = " ".join([str(error), *getattr(error, "__notes__", ())])
+    except Exception as error:  # a bug, too, is told and noted with the source that shows it, and the others go on
+        message = in_words(error)
         manifest.add(source, FAILED, job, outputs, message)
         return Outcome(source, FAILED, message)
     manifest.add(source, DONE, job, outputs, message)

@@ -207,3 +207,21 @@ def test_ctrl_c_ends_the_queue_and_it_goes_on(swahr, clips, tmp_path, capsys, mo
     assert (tmp_path / "out" / "1.swahr.mp4").exists() and not (tmp_path / "out" / "10.swahr.mp4").exists()
     monkeypatch.undo()
     os.chdir(tmp_path)
+
+
+def test_a_bug_that_one_source_shows_does_not_stop_the_others(swahr, clips, tools, monkeypatch, capsys):
+    clips[1].unlink()
+
+    class Failing(tools.FakeEstimator):
+        def __call__(self, image):
+            if self.seen == 8:
+                self.seen += 1
+                raise ZeroDivisionError("0/0")
+            return super().__call__(image)
+
+    monkeypatch.setattr("engine.PoseEstimator", Failing)
+    assert swahr("process", "clips", "-o", "out") == 2
+    said = capsys.readouterr()
+    assert "[2/3] clips/3.mp4: This is a bug of swahr (ZeroDivisionError: 0/0)" in said.err
+    assert said.out.splitlines()[-1] == "3 sources: 2 done, 1 failed."
+    assert swahr("process", "clips", "-o", "out") == 0
