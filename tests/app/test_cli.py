@@ -48,15 +48,19 @@ def assert_refused(capfd, *told: str) -> None:
 
 
 def test_help_starts_quickly():
-    seconds = []
+    """Hardly later than the library for command lines does by itself, whatever else the machine does."""
+    alone, whole = [], []
     for _ in range(3):
         began = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import typer.main, rich"], check=True)
+        alone.append(time.monotonic() - began)
+        began = time.monotonic()
         done = run("--help")
-        seconds.append(time.monotonic() - began)
+        whole.append(time.monotonic() - began)
         assert done.returncode == 0
         assert "process" in done.stdout
         assert done.stderr == ""
-    assert min(seconds) < 0.5
+    assert min(whole) < 4 * min(alone)
 
 
 def test_slow_libraries_are_not_imported_to_start():
