@@ -19,7 +19,6 @@ class Codec:
 
     encoder: its name in FFmpeg. title: what people call it. pixels: FFmpeg's name of the pixel format.
     suffixes: of the files that can hold it. worst, best: what the encoder calls quality 0 and 100; None: lossless.
-    keeps_segments: whether segments of an earlier run, copied, decode to exactly what they did there.
     options: the encoder's own, given that number. tag: how MP4 and QuickTime are to name it; None: as FFmpeg does.
     smallest_side: in pixels. tells_pixel_aspect: whether its packets say how wide a pixel is.
     """
@@ -33,7 +32,6 @@ class Codec:
     options: Callable[[int], Mapping[str, str]]
     tag: str | None = None
     lossless: bool = False
-    keeps_segments: bool = True
     smallest_side: int = SMALLEST_SIDE
     tells_pixel_aspect: bool = False
 
@@ -112,11 +110,10 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
             options=lambda crf: {
                 "preset": "veryfast",
                 "crf": str(crf),
-                "x265-params": "bframes=0:open-gop=0:frame-threads=1:pools=none:info=0:log-level=none",
+                "x265-params": "bframes=0:open-gop=0:frame-threads=2:info=0:log-level=none",
             },
             tag="hvc1",
-            keeps_segments=False,
-            smallest_side=64,  # it writes where it must not at a width of 48
+            smallest_side=96,  # it writes where it must not at a width of 48, and not always the same at 64
             tells_pixel_aspect=True,
         ),
         "av1": Codec(

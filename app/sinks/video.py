@@ -102,11 +102,7 @@ class VideoWriter:
             return None
         limit = left.frames if self._keep_at_most is None else self._keep_at_most
         frames = min(left.frames, limit // self._length * self._length)
-        if (
-            frames
-            and self._encoding.details.keeps_segments
-            and left.header == header_of(self._encoder_for(left.shape), self._suffix)
-        ):
+        if frames and left.header == header_of(self._encoder_for(left.shape), self._suffix):
             return replace(left, frames=frames)
         self._left_over.remove()
         return None

@@ -29,8 +29,8 @@ NOBODY = People.empty(COCO17)
 
 def frame(index: int) -> Frame:
     """Something that moves before a background that changes slowly, at times that are not quite even."""
-    image = np.empty((64, 64, 3), np.uint8)
-    image[:] = np.arange(64)[None, :, None] + (index // 3, index // 2, index)
+    image = np.empty((96, 96, 3), np.uint8)
+    image[:] = np.arange(96)[None, :, None] + (index // 3, index // 2, index)
     left = index * 2 % 44
     image[14:34, left : left + 20] = (250, 20 + index % 200, 30)
     return Frame(image, index, 37 + index * 200 + index * index % 17, VIDEO.time_base, 200)
@@ -137,6 +137,7 @@ def job(request, tmp_path_factory) -> Job:
 
 H264 = [(".mp4", "h264", FRAMES), (".mkv", "h264", FRAMES)]
 OTHERS = [
+    (".mp4", "hevc", 130),
     (".mp4", "av1", 130),
     (".webm", "vp9", 130),
     (".mov", "prores", 130),
