@@ -131,7 +131,8 @@ def _quantised(model: openvino.Model, task: Task) -> openvino.Model:
     """The model in 8 bits, except for the layers that answer, with ranges from the task's calibration frames."""
     import nncf
 
-    nncf.set_log_level(logging.ERROR)
+    # Not nncf.set_log_level, which changes whatever handlers its logger has, others' among them.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     _, height, width = task.shape
     inputs = [_fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
     if not inputs:
