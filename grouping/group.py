@@ -24,7 +24,7 @@ from .people import People
 from .refine import fill_missing_keypoints, mean_tags, place_keypoints
 from .sigmas import read_alphas, sigmas_of
 from .skeleton import COCO17, Skeleton
-from .tiles import tile_counts, tile_maxima, tile_tag_ranges
+from .tiles import tile_counts, tile_ranges
 from .workers import share_out
 
 _DEFAULTS = GroupingOptions()
@@ -135,7 +135,7 @@ class _Scene:
     pixels: NDArray[np.int32]  # [K, M, 2]
     values: NDArray[np.float32]  # [K, M]
     candidate_tags: NDArray[np.float32]  # [K, M, T]
-    finite: NDArray[np.bool_]  # [K]
+    finite: NDArray[np.bool_]  # [2 K], of the heatmaps, then of the tags
 
     @classmethod
     def of(
@@ -164,40 +164,58 @@ class _Scene:
             np.zeros((keypoints, limit, 2), np.int32),
             np.zeros((keypoints, limit), np.float32),
             np.zeros((keypoints, limit, num_tags), np.float32),
-            np.zeros(keypoints, np.bool_),
+            np.zeros(2 * keypoints, np.bool_),
         )
 
     def scan(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], flip_indices: NDArray[np.int64]) -> None:
         """Find the candidates; where `fine` is not empty, the maps are first made from it and `coarse`."""
         share_out(
-            _scan, len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
+            _scan, 2 * len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
             self.tag_doublings, self.threshold, self.kernel, self.maxima, self.lowest, self.highest, self.counts,
-            self.pixels, self.values, self.candidate_tags, self.finite,
+            self.pixels, self.values, self.finite,
         )  # fmt: skip
+        _read_tags(self.tags, self.tag_doublings, self.counts, self.pixels, self.candidate_tags)
 
 
 @njit(cache=True, nogil=True)
 def _scan(
     start, step, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
-    lowest, highest, counts, pixels, values, candidate_tags, finite,
+    lowest, highest, counts, pixels, values, finite,
 ):  # fmt: skip
-    """Everything that is done keypoint by keypoint before matching, while a keypoint's maps are in the cache."""
-    for keypoint in range(start, len(heatmaps), step):
-        if fine.size:
-            average(coarse, fine, len(heatmaps), keypoint, flip_indices[keypoint], heatmaps[keypoint])
-            side_by_side(coarse, len(heatmaps), keypoint, flip_indices[keypoint], tags[keypoint])
-        finite[keypoint] = tile_maxima(heatmaps[keypoint], doublings, maxima[keypoint])
-        finite[keypoint] &= tile_tag_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
-        if not finite[keypoint]:
+    """Everything that is done map by map before matching, while a map is in the cache: K heatmaps, then K of tags."""
+    keypoints = len(heatmaps)
+    minima = np.empty_like(maxima[:1])
+    for index in range(start, 2 * keypoints, step):
+        keypoint = index % keypoints
+        if index >= keypoints:
+            if fine.size:
+                side_by_side(coarse, keypoints, keypoint, flip_indices[keypoint], tags[keypoint])
+            finite[index] = tile_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
             continue
-        counts[keypoint] = find_peaks(
-            heatmaps[keypoint], doublings, maxima[keypoint], threshold, kernel, pixels[keypoint], values[keypoint]
-        )
+        if fine.size:
+            average(coarse, fine, keypoints, keypoint, flip_indices[keypoint], heatmaps[keypoint])
+        one_map = heatmaps[keypoint].reshape((*heatmaps.shape[1:], 1))
+        finite[index] = tile_ranges(one_map, doublings, minima, maxima[keypoint : keypoint + 1])
+        if finite[index]:
+            counts[keypoint] = find_peaks(
+                heatmaps[keypoint], doublings, maxima[keypoint], threshold, kernel, pixels[keypoint], values[keypoint]
+            )
+
+
+@njit(cache=True, nogil=True)
+def _read_tags(
+    tags: NDArray[np.float32],
+    doublings: int,
+    counts: NDArray[np.int64],
+    pixels: NDArray[np.int32],
+    candidate_tags: NDArray[np.float32],
+) -> None:
+    """Read the tags [K, h, w, T] of `counts` candidates at pixels [K, M, 2] into candidate_tags [K, M, T]."""
+    for keypoint in range(len(counts)):
         for candidate in range(counts[keypoint]):
             x, y = pixels[keypoint, candidate]
             for index in range(tags.shape[3]):
-                tag = value_at(tags[keypoint, :, :, index], x, y, tag_doublings)
-                candidate_tags[keypoint, candidate, index] = tag
+                candidate_tags[keypoint, candidate, index] = value_at(tags[keypoint, :, :, index], x, y, doublings)
 
 
 def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> People:

@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+_NEAR, _FAR = np.float32(0.75), np.float32(0.25)
+
 
 @njit(cache=True, nogil=True)
 def average(
@@ -26,7 +28,7 @@ def average(
     """
     height, width = half.shape
     coarse_heatmaps, fine_heatmaps = coarse.shape[1] - 2 * keypoints, fine.shape[1] - keypoints
-    line = np.empty(width // 2, np.float32)
+    line = np.empty(width // 2 + 2, np.float32)  # with a pixel more at both ends
     share = np.float32(0.5 / len(fine))
     for y in range(height):
         top = max((y - 1) >> 1, 0)
@@ -37,7 +39,10 @@ def average(
             source = mirrored_keypoint if index else keypoint
             near, far = coarse[index, coarse_heatmaps + source, top], coarse[index, coarse_heatmaps + source, bottom]
             _blend(near, far, weight, line)
-            _add_doubled(line, fine[index, fine_heatmaps + source, y], index == 1, index == 0, row)
+            if index == 0:
+                _double(line, fine[index, fine_heatmaps + source, y], row)
+            else:
+                _add_mirrored(line, fine[index, fine_heatmaps + source, y], row)
         for x in range(width):
             row[x] *= share
 
@@ -46,30 +51,28 @@ def average(
 def _blend(
     upper: NDArray[np.float32], lower: NDArray[np.float32], weight: np.float32, line: NDArray[np.float32]
 ) -> None:
-    other = np.float32(1) - weight
-    for x in range(len(line)):
-        line[x] = weight * upper[x] + other * lower[x]
+    """Mix two rows of a map into the middle of `line`, and repeat its ends."""
+    other, length = np.float32(1) - weight, len(upper)
+    for x in range(length):
+        line[x + 1] = weight * upper[x] + other * lower[x]
+    line[0], line[length + 1] = line[1], line[length]
 
 
 @njit(cache=True, nogil=True)
-def _add_doubled(
-    line: NDArray[np.float32], fine: NDArray[np.float32], mirrored: bool, new: bool, row: NDArray[np.float32]
-) -> None:
-    near, far = np.float32(0.75), np.float32(0.25)
-    last = len(line) - 1
-    for x in range(last + 1):
-        left, right = line[max(x - 1, 0)], line[min(x + 1, last)]
-        even = near * line[x] + far * left + fine[2 * x]
-        odd = near * line[x] + far * right + fine[2 * x + 1]
-        if new:
-            row[2 * x] = even
-            row[2 * x + 1] = odd
-        elif mirrored:
-            row[2 * last + 1 - 2 * x] += even
-            row[2 * last - 2 * x] += odd
-        else:
-            row[2 * x] += even
-            row[2 * x + 1] += odd
+def _double(line: NDArray[np.float32], fine: NDArray[np.float32], row: NDArray[np.float32]) -> None:
+    """Write the sum of a doubled row and one at full width."""
+    for x in range(len(line) - 2):
+        row[2 * x] = _NEAR * line[x + 1] + _FAR * line[x] + fine[2 * x]
+        row[2 * x + 1] = _NEAR * line[x + 1] + _FAR * line[x + 2] + fine[2 * x + 1]
+
+
+@njit(cache=True, nogil=True)
+def _add_mirrored(line: NDArray[np.float32], fine: NDArray[np.float32], row: NDArray[np.float32]) -> None:
+    """Add the sum of both, turned back, to what is there."""
+    last = len(row) - 1
+    for x in range(len(line) - 2):
+        row[last - 2 * x] += _NEAR * line[x + 1] + _FAR * line[x] + fine[2 * x]
+        row[last - 1 - 2 * x] += _NEAR * line[x + 1] + _FAR * line[x + 2] + fine[2 * x + 1]
 
 
 @njit(cache=True, nogil=True)

@@ -55,19 +55,18 @@ def _doubled_value(map_: NDArray[np.float32], x: int, y: int) -> np.float32:
 @njit(cache=True, nogil=True)
 def drawing_room() -> NDArray[np.float32]:
     """Room for `draw` to work in."""
-    return np.empty((3, MOST_ROWS // 2 + 1, WIDTH), np.float32)
+    return np.empty((2, MOST_ROWS // 2 + 1, WIDTH), np.float32)
 
 
 @njit(cache=True, nogil=True)
 def draw(
     map_: NDArray[np.float32], doublings: int, x0: int, y0: int, room: NDArray[np.float32], block: NDArray[np.float32]
 ) -> None:
-    """Write the pixels from x0, y0 on of a map [h, w] doubled 0, 1 or 2 times into `block`, as `value_at` gives them.
+    """Write the pixels from x0, y0 on of a map [h, w] doubled 0 times or once into `block`, as `value_at` gives them.
 
-    block: [n, WIDTH], n at most MOST_ROWS; what of it lies outside the map is left open. Where the map is doubled, x0,
-    y0 are odd and n is even; where it is doubled twice, so are x0 // 2, y0 // 2 and n / 2 + 1. room: `drawing_room()`.
+    block: [n, WIDTH], n at most MOST_ROWS; what of it lies outside the map is left open. Where the map is doubled, x0
+    and y0 are odd and n is even. room: `drawing_room()`.
     """
-    rows = len(block) // 2 + 1
     if doublings == 0:
         height, width = map_.shape
         inside = x0 >= 0 and x0 + WIDTH <= width
@@ -78,14 +77,10 @@ def draw(
                 continue
             for x in range(max(x0, 0), min(x0 + WIDTH, width)):
                 block[y - y0, x - x0] = map_[y, x]
-    elif doublings == 1:
+    else:
+        rows = len(block) // 2 + 1
         _cut(map_, (x0 - 1) >> 1, (y0 - 1) >> 1, room[0, :rows])
         _double(room[0, :rows], x0, y0, room[1], block)
-    else:
-        half_x, half_y = (x0 - 1) >> 1, (y0 - 1) >> 1
-        _cut(map_, (half_x - 1) >> 1, (half_y - 1) >> 1, room[0, : rows // 2 + 1])
-        _double(room[0], half_x, half_y, room[1], room[2, :rows])
-        _double(room[2], x0, y0, room[1], block)
 
 
 @njit(cache=True, nogil=True)
@@ -116,9 +111,11 @@ def _double(
             wide[row, 2 * column + 1] = far * patch[row, column] + near * patch[row, column + 1]
         for column in range(outer_columns):
             wide[row, 2 * column] = wide[row, 2 * column + 1] = patch[row, column + 1]
-    for row in range(len(block)):
-        upper_weight, lower_weight = (far, near) if row & 1 else (near, far)
-        if row // 2 < outer_rows:
-            upper_weight, lower_weight = np.float32(0), np.float32(1)
+    for row in range(len(block) // 2):
         for column in range(WIDTH):
-            block[row, column] = upper_weight * wide[row // 2, column] + lower_weight * wide[row // 2 + 1, column]
+            upper, lower = wide[row, column], wide[row + 1, column]
+            block[2 * row, column] = near * upper + far * lower
+            block[2 * row + 1, column] = far * upper + near * lower
+    for row in range(outer_rows):
+        for column in range(WIDTH):
+            block[2 * row, column] = block[2 * row + 1, column] = wide[row + 1, column]

@@ -29,7 +29,7 @@ def find_peaks(
 
     A pixel is a local maximum when nothing in the kernel x kernel window around it is higher, so equal neighbours all
     stay; the window ends at the map's border. The heatmap is doubled `doublings` times, 0 or 1; maxima comes from
-    ``tile_maxima``. Writes pixels [M, 2] as x, y and values [M], highest first, equal ones in reading order, and
+    ``tile_ranges``. Writes pixels [M, 2] as x, y and values [M], highest first, equal ones in reading order, and
     returns how many there are.
     """
     height, width = heatmap.shape[0] << doublings, heatmap.shape[1] << doublings

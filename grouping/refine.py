@@ -9,8 +9,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .bounds import bound_tiles, room_for_bounds
 from .interpolation import value_at
-from .search import best_pixel, bound_tiles, forget_tiles, room_for_bounds, room_for_tiles
+from .search import best_pixel, forget_tiles, room_for_tiles
 
 _SLACK = np.float32(1e-6)  # by how much, relatively, interpolation may leave the range of what lies around
 
@@ -103,13 +104,14 @@ def fill_missing_keypoints(
     bounds, drawn = room_for_bounds(tiles), room_for_tiles(tiles, num_tags)
     for keypoint in order[start::step]:
         heatmap, tagmap = heatmaps[keypoint], tagmaps[keypoint]
+        one_map = heatmap.reshape((*heatmap.shape, 1))
         low, high = lowest[keypoint].reshape((num_tags, tiles)), highest[keypoint].reshape((num_tags, tiles))
         forget_tiles(drawn, maxima[keypoint])
         for person in range(len(people)):
             if people[person, keypoint] >= 0:
                 continue
             first = bound_tiles(drawn.highest, low, high, slack, means[person], bounds)
-            x, y = best_pixel(heatmap, doublings, tagmap, tag_doublings, bounds, first, means[person], drawn)
+            x, y = best_pixel(one_map, doublings, tagmap, tag_doublings, bounds, first, means[person], drawn)
             value = value_at(heatmap, x, y, doublings)
             if value > 0:
                 _place(heatmap, doublings, x, y, keypoints[person, keypoint])

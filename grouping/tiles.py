@@ -3,7 +3,7 @@
 Letters: h w map pixels stored, T tags a keypoint. A map is cut into tiles of TILE x TILE pixels of its full size (see
 `interpolation`), smaller at the right and lower border. Most of a heatmap is background and tags change slowly, so
 neither the search for peaks nor the refinement needs to look into most tiles. Values must be finite: the loops become
-vector instructions that know no NaN. Both functions say whether they were.
+vector instructions that know no NaN. `tile_ranges` says whether they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 # Map pixels: small enough to leave most of a person's surroundings out, large enough to be few.
 TILE = 16
+_MOST = np.int32(0x7FFFFFFF)
+_INFINITY = np.int32(0x7F800000)  # its bits
 
 
 @njit(cache=True, nogil=True)
@@ -23,93 +25,113 @@ def tile_counts(height: int, width: int) -> tuple[int, int]:
 
 
 @njit(cache=True, nogil=True)
-def tile_maxima(map_: NDArray[np.float32], doublings: int, maxima: NDArray[np.float32]) -> bool:
-    """Write what no value in each tile of a map [h, w] exceeds into `maxima` [tile rows, tile columns].
-
-    It is the highest value of a tile, or where the map is doubled the highest of the pixels that it lies between.
-    """
-    height, width = map_.shape
-    band = np.empty(width, np.float32)
-    exponents = np.zeros(width, np.uint32)
-    for row in range(maxima.shape[0]):
-        first, last = _stored(row, doublings, height)
-        band[:] = map_[first]
-        for y in range(first, last):
-            _raise_to(band, map_[y])
-            _note_exponents(exponents, map_[y].view(np.uint32))
-        for column in range(maxima.shape[1]):
-            left, right = _stored(column, doublings, width)
-            highest = band[left]
-            for x in range(left, right):
-                highest = max(highest, band[x])
-            maxima[row, column] = highest
-    return _finite(exponents)
-
-
-@njit(cache=True, nogil=True)
-def tile_tag_ranges(
-    tagmap: NDArray[np.float32], doublings: int, lowest: NDArray[np.float32], highest: NDArray[np.float32]
+def tile_ranges(
+    map_: NDArray[np.float32], doublings: int, lowest: NDArray[np.float32], highest: NDArray[np.float32]
 ) -> bool:
-    """Write bounds of the tags in each tile of one keypoint's tags [h, w, T].
+    """Write bounds of the values in each tile of a map [h, w, T]; say whether all of the map's are finite.
 
-    `lowest` and `highest` are [T, tile rows, tile columns].
+    `lowest` and `highest` are [T, tile rows, tile columns]: a tile's lowest and highest value, or where the map is
+    doubled those of the pixels that it lies between.
     """
-    height, width, num_tags = tagmap.shape
-    lines = tagmap.reshape(height, width * num_tags)
-    low_band = np.empty(width * num_tags, np.float32)
-    high_band = np.empty(width * num_tags, np.float32)
-    exponents = np.zeros(width * num_tags, np.uint32)
+    height, width, num_tags = map_.shape
+    lines = map_.reshape(height, width * num_tags).view(np.int32)
+    low_band, high_band = np.empty(width * num_tags, np.int32), np.empty(width * num_tags, np.int32)
+    size, margin = TILE >> doublings, 1 if doublings else 0
+    low_line = np.empty(lowest.shape[2] * size + 2 * margin, np.int32)
+    high_line = np.empty(len(low_line), np.int32)
+    lows, highs = lowest.view(np.int32), highest.view(np.int32)
     for row in range(lowest.shape[1]):
-        first, last = _stored(row, doublings, height)
-        low_band[:] = lines[first]
-        high_band[:] = lines[first]
-        for y in range(first, last):
-            _lower_to(low_band, lines[y])
-            _raise_to(high_band, lines[y])
-            _note_exponents(exponents, lines[y].view(np.uint32))
-        for column in range(lowest.shape[2]):
-            left, right = _stored(column, doublings, width)
-            for index in range(num_tags):
-                low = low_band[left * num_tags + index]
-                high = high_band[left * num_tags + index]
-                for x in range(left, right):
-                    low = min(low, low_band[x * num_tags + index])
-                    high = max(high, high_band[x * num_tags + index])
-                lowest[index, row, column] = low
-                highest[index, row, column] = high
-    return _finite(exponents)
+        first, last = max(row * size - margin, 0), min((row + 1) * size + margin, height)
+        _begin(low_band, high_band, lines[first])
+        for y in range(first + 1, last):
+            _widen(low_band, high_band, lines[y])
+        for index in range(num_tags):
+            _spread(low_band, index, num_tags, margin, low_line)
+            _spread(high_band, index, num_tags, margin, high_line)
+            if doublings == 0:
+                _cut_16(low_line, high_line, lows[index, row], highs[index, row])
+            elif doublings == 1:
+                _cut_8(low_line, high_line, lows[index, row], highs[index, row])
+            else:
+                _cut_4(low_line, high_line, lows[index, row], highs[index, row])
+    return _finite(lows.reshape(lows.size), highs.reshape(highs.size))
 
 
-@njit(cache=True, nogil=True)
-def _stored(tile: int, doublings: int, length: int) -> tuple[int, int]:
-    """First and last + 1 of the `length` stored pixels that a tile's values are made of."""
-    size = TILE >> doublings
-    margin = 1 if doublings else 0
-    return max(tile * size - margin, 0), min((tile + 1) * size + margin, length)
+@njit(cache=True, nogil=True, inline="always")
+def in_order(bits: np.int32) -> np.int32:
+    """A whole number that grows with the float32 value of these bits, and the other way round.
 
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _raise_to(band: NDArray[np.float32], line: NDArray[np.float32]) -> None:
-    for index in range(len(band)):
-        band[index] = max(band[index], line[index])
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})
-def _lower_to(band: NDArray[np.float32], line: NDArray[np.float32]) -> None:
-    for index in range(len(band)):
-        band[index] = min(band[index], line[index])
-
-
-@njit(cache=True, nogil=True)
-def _note_exponents(exponents: NDArray[np.uint32], bits: NDArray[np.uint32]) -> None:
-    """Raise `exponents` to the bit patterns, without their signs, of a line of float32.
-
-    Those that are no finite numbers have the highest exponent, and whole numbers compare many at a time.
+    Whole numbers compare many at a time, and what is no number has its place among them, beyond the infinities.
     """
-    for index in range(len(bits)):
-        exponents[index] = max(exponents[index], bits[index] & np.uint32(0x7FFFFFFF))
+    return np.int32(bits ^ np.int32(np.int32(bits >> 31) & _MOST))
 
 
 @njit(cache=True, nogil=True)
-def _finite(exponents: NDArray[np.uint32]) -> bool:
-    return exponents.max() < np.uint32(0x7F800000)
+def _finite(lows: NDArray[np.int32], highs: NDArray[np.int32]) -> bool:
+    """Whether all tiles' lowest and highest values are, by their bits."""
+    least, most = np.int32(0), np.int32(0)
+    for tile in range(len(lows)):
+        least, most = min(least, in_order(lows[tile])), max(most, in_order(highs[tile]))
+    # Beyond the infinities lie the patterns that are no numbers.
+    return least >= -_INFINITY and most < _INFINITY
+
+
+@njit(cache=True, nogil=True)
+def _begin(low: NDArray[np.int32], high: NDArray[np.int32], line: NDArray[np.int32]) -> None:
+    """Begin both ends of the ranges [w * T] at a line's values."""
+    for x in range(len(low)):
+        low[x] = high[x] = in_order(line[x])
+
+
+@njit(cache=True, nogil=True)
+def _widen(low: NDArray[np.int32], high: NDArray[np.int32], line: NDArray[np.int32]) -> None:
+    """Widen the ranges `low` to `high` to a line's values, all [w * T].
+
+    Line by line: taking several at once is no faster from the cache, and slower from memory.
+    """
+    for x in range(len(low)):
+        value = in_order(line[x])
+        low[x], high[x] = min(low[x], value), max(high[x], value)
+
+
+@njit(cache=True, nogil=True)
+def _spread(band: NDArray[np.int32], index: int, num_tags: int, margin: int, line: NDArray[np.int32]) -> None:
+    """Copy one tag's values from `band` [w * T] into `line`, which begins `margin` earlier; its ends are repeated."""
+    width = len(band) // num_tags
+    for x in range(width):
+        line[margin + x] = band[x * num_tags + index]
+    line[:margin] = line[margin]
+    line[margin + width :] = line[margin + width - 1]
+
+
+@njit(cache=True, nogil=True)
+def _cut_16(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
+    _cut(low, high, 16, 16, lowest, highest)
+
+
+@njit(cache=True, nogil=True)
+def _cut_8(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
+    _cut(low, high, 8, 10, lowest, highest)
+
+
+@njit(cache=True, nogil=True)
+def _cut_4(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
+    _cut(low, high, 4, 6, lowest, highest)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _cut(
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
+    size: int,
+    span: int,
+    lowest: NDArray[np.int32],
+    highest: NDArray[np.int32],
+) -> None:
+    """The range of `span` pixels from every size-th on, as float32's bits. Known lengths become vector instructions."""
+    for column in range(len(lowest)):
+        left = column * size
+        least, most = low[left], high[left]
+        for x in range(left + 1, left + span):
+            least, most = min(least, low[x]), max(most, high[x])
+        lowest[column], highest[column] = in_order(least), in_order(most)

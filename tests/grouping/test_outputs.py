@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 from torch.nn.functional import interpolate
 
 from grouping import COCO17, CROWDPOSE14, GroupingOptions, group, group_outputs
@@ -76,8 +77,11 @@ def test_fused_equals_the_usual_implementation(crowd, reference, seed, num_peopl
     keypoints, scores = reference.group(*maps, skeleton.grouping_order)
     people = group_outputs(coarse, fine, IDENTITY, skeleton=skeleton)
     assert len(people) == len(keypoints)
-    np.testing.assert_allclose(people.keypoints, keypoints, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(people.scores, scores, rtol=0, atol=1e-5)
+    # PyTorch's top k has equal values in any order, and people who start there with them.
+    differences = np.abs(people.keypoints[:, None] - keypoints[None]).max((2, 3), initial=0)
+    order = linear_sum_assignment(differences)[1]
+    np.testing.assert_allclose(people.keypoints, keypoints[order], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(people.scores, scores[order], rtol=0, atol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -89,6 +93,8 @@ def test_doubling_is_pytorchs(seed, height, width):
         rows, columns = np.mgrid[: expected.shape[0], : expected.shape[1]]
         found = np.vectorize(value_at, excluded=(0, 3))(map_, columns, rows, times)
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+        if times == 2:
+            continue
         for x, y in np.ndindex(-(-found.shape[1] // 16), -(-found.shape[0] // 16)):
             block = np.full((18, WIDTH), np.nan, np.float32)
             draw(map_, times, 16 * x - 1, 16 * y - 1, drawing_room(), block)

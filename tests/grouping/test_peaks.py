@@ -1,19 +1,22 @@
 """Local maxima, by hand and against the maximum over sliding windows."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grouping.drawing import AREA, DRAWN, draw_tile, place_of_row, room_to_draw
 from grouping.interpolation import value_at
 from grouping.peaks import find_peaks
-from grouping.tiles import TILE, tile_counts, tile_maxima, tile_tag_ranges
+from grouping.tiles import TILE, tile_counts, tile_ranges
 
 
 def peaks(heatmap: np.ndarray, threshold: float = 0.1, kernel: int = 5, limit: int = 30) -> list[tuple]:
     heatmap = heatmap.astype(np.float32)
-    maxima = np.empty(tile_counts(*heatmap.shape), np.float32)
-    tile_maxima(heatmap, 0, maxima)
+    minima, (maxima,) = np.empty((2, 1, *tile_counts(*heatmap.shape)), np.float32)
+    tile_ranges(heatmap[..., None], 0, minima, maxima[None])
     pixels, values = np.zeros((limit, 2), np.int32), np.zeros(limit, np.float32)
     count = find_peaks(heatmap, 0, maxima, threshold, kernel, pixels, values)
     found = zip(pixels[:count].tolist(), values[:count].tolist(), strict=True)
@@ -71,10 +74,7 @@ def test_tile_bounds_hold_for_every_pixel_and_are_those_of_each_tile(seed, heigh
     tagmap = np.random.default_rng(seed).normal(size=(height, width, tags)).astype(np.float32)
     shape = tile_counts(height << doublings, width << doublings)
     lowest, highest = np.empty((2, tags, *shape), np.float32)
-    maxima = np.empty(shape, np.float32)
-    assert tile_tag_ranges(tagmap, doublings, lowest, highest)
-    assert tile_maxima(np.ascontiguousarray(tagmap[..., 0]), doublings, maxima)
-    np.testing.assert_array_equal(maxima, highest[0])
+    assert tile_ranges(tagmap, doublings, lowest, highest)
     full = tagmap
     if doublings:
         rows, columns = np.mgrid[: height << doublings, : width << doublings]
@@ -90,10 +90,33 @@ def test_tile_bounds_hold_for_every_pixel_and_are_those_of_each_tile(seed, heigh
             np.testing.assert_array_equal(lowest[:, row, column], tile.min(axis=(0, 1)))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_tiles_tell_what_is_not_finite(value):
-    heatmap = np.zeros((20, 33), np.float32)
-    heatmap[19, 32] = value
-    maxima = np.empty(tile_counts(20, 33), np.float32)
-    assert not tile_maxima(heatmap, 0, maxima)
-    assert not tile_tag_ranges(heatmap[..., None], 0, maxima[None], maxima[None].copy())
+@pytest.mark.parametrize("place", [(0, 0), (19, 32), (7, 16)])
+@pytest.mark.parametrize("doublings", [0, 1, 2])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, 3.4e38, -3.4e38])
+def test_tiles_tell_what_is_not_finite(value, doublings, place):
+    map_ = np.zeros((20, 33, 2), np.float32)
+    map_[*place, 1] = value
+    ranges = np.empty((2, 2, *tile_counts(20 << doublings, 33 << doublings)), np.float32)
+    assert tile_ranges(map_, doublings, *ranges) == np.isfinite(value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(1, 50),
+    width=st.integers(1, 50),
+    tags=st.integers(1, 2),
+    doublings=st.sampled_from((0, 1, 2)),
+)
+def test_a_drawn_tile_has_each_pixels_value(seed, height, width, tags, doublings):
+    map_ = np.random.default_rng(seed).normal(size=(height, width, tags)).astype(np.float32)
+    room, drawn, outside = room_to_draw(), np.empty(DRAWN, np.float32), np.float32(7)
+    full_height, full_width = height << doublings, width << doublings
+    for top, left in product(range(0, full_height, TILE), range(0, full_width, TILE)):
+        for index in range(tags):
+            draw_tile(map_, index, doublings, left, top, outside, room, drawn)
+            pixels = drawn[TILE : TILE + AREA]
+            for y, x in np.ndindex(TILE, TILE):
+                inside = top + y < full_height and left + x < full_width
+                own = value_at(map_[..., index], left + x, top + y, doublings) if inside else outside
+                assert pixels[place_of_row(y) + x] == own
