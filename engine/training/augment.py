@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from engine.geometry import transform_points, warp
 from engine.training.coco import LabelledImage
+from engine.training.filling import fill
 from grouping import Skeleton
 
 
@@ -83,25 +85,35 @@ def place(
     flipped: bool,
     window: Window,
     canvas: np.ndarray,
-    mask: np.ndarray,
+    masks: Sequence[np.ndarray],
     skeleton: Skeleton,
 ) -> np.ndarray:
-    """Warp `photo` into `window` of `canvas` (RGB uint8 [S,S,3]) and of `mask` (uint8 [S,S], 1 where labels count).
+    """Warp `photo` into `window` of `canvas` (RGB uint8 [S,S,3]) and of its `masks` (uint8, 1 where labels count).
 
-    `matrix` [2,3] maps photo pixels (centres at integer + 0.5) to canvas pixels. Outside of the photo and in its
-    ignored regions the mask is 0. Returns the keypoints [P',K,3] on the canvas: those that fall outside the window or
-    the photo lose their visibility, people without any are left out, left and right change places in a mirrored photo.
+    `matrix` [2,3] maps photo pixels (centres at integer + 0.5) to canvas pixels. Masks are squares of any size, such as
+    [S/4,S/4] and [S/2,S/2], that stand for the whole canvas; they are 0 outside of the photo and in its ignored
+    regions. Returns the keypoints [P',K,3] on the canvas: those that fall outside the window or the photo lose their
+    visibility, people without any are left out, left and right change places in a mirrored photo.
     """
     rows, columns = slice(window.y, window.y + window.height), slice(window.x, window.x + window.width)
     local = matrix - [[0, 0, window.x], [0, 0, window.y]]
     canvas[rows, columns] = warp(photo.image, local, (window.width, window.height))
-    height, width = photo.image.shape[:2]
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    valid = np.zeros((window.height, window.width), np.uint8)
-    _fill(valid, [transform_points(corners, local)], 1)
-    _fill(valid, [transform_points(polygon, local) for polygon in photo.ignored], 0)
-    mask[rows, columns] = valid
+    for mask in masks:
+        _mark(mask, len(canvas) / len(mask), photo, matrix, window)
     return _move_keypoints(photo.keypoints, matrix, flipped, window, skeleton)
+
+
+def _mark(mask: np.ndarray, stride: float, photo: LabelledImage, matrix: np.ndarray, window: Window) -> None:
+    """Set the window's part of a mask whose pixels are `stride` pixels of the canvas: each by what its centre shows."""
+    edges = (window.x, window.x + window.width, window.y, window.y + window.height)
+    left, right, top, bottom = (math.ceil(edge / stride - 0.5) for edge in edges)
+    part = np.zeros((bottom - top, right - left), np.uint8)
+    to_part = matrix / stride - [[0, 0, left], [0, 0, top]]
+    height, width = photo.image.shape[:2]
+    fill(part, transform_points(np.array([(0, 0), (width, 0), (width, height), (0, height)]), to_part), 1)
+    for ring in photo.ignored:
+        fill(part, transform_points(ring, to_part), 0)
+    mask[top:bottom, left:right] = part
 
 
 def change_colours(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -119,13 +131,6 @@ def change_colours(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         noise = rng.normal(0, rng.uniform(2, 12), image.shape[:2]).astype(np.float32)
         image = np.clip(image + noise[..., None], 0, 255).astype(np.uint8)
     return image
-
-
-def _fill(mask: np.ndarray, polygons: list[np.ndarray], value: int) -> None:
-    for polygon in polygons:
-        # OpenCV counts from pixel centres; in sixteenths of a pixel, so that a half does not round to either side.
-        corners = np.round((np.clip(polygon, -30000, 30000) - 0.5) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [corners], value, shift=4)
 
 
 def _move_keypoints(

@@ -25,7 +25,7 @@ class LabelledImage:
 
     image RGB uint8 [H,W,3]; keypoints float32 [P,K,3] x, y in pixels (pixel centres at integer + 0.5) and visibility
     (2 visible, 1 hidden, 0 not labelled); ignored: polygons, each float32 [n,2], whose pixels must not count in a loss.
-    A polygon may touch itself: each is filled by the even-odd rule, as OpenCV does.
+    A polygon may touch itself: each is filled by the even-odd rule (see `filling.fill`).
     """
 
     image: np.ndarray

@@ -23,7 +23,7 @@ from engine.training.checks import check_entries
 from engine.training.findings import Findings
 from grouping import Skeleton
 
-FORMAT = 1  # of the arrays and of the checks; another number reads all annotation files anew
+FORMAT = 2  # of the arrays and of the checks; another number reads all annotation files anew
 
 _log = logging.getLogger(__name__)
 

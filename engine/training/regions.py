@@ -37,8 +37,14 @@ def box_of(entry: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def rings_around(mask: NDArray[np.uint8]) -> list[Ring]:
-    """Rings whose filling gives the 1s of `mask` uint8 [H,W] again; one that has holes reaches them along a line."""
-    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    """Rings along the edges of the 1s of `mask` uint8 [H,W], to be filled again; one that has holes reaches them."""
+    # OpenCV's contours go through the outermost points of a region. On a grid of half pixels, where a pixel's square
+    # is 3×3 points, these lie on its edge.
+    height, width = mask.shape
+    points = np.zeros((2 * height + 1, 2 * width + 1), np.uint8)
+    points[1::2, 1::2] = mask
+    points = cv2.dilate(points, np.ones((3, 3), np.uint8))
+    contours, tree = cv2.findContours(points, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     rings = []
     for index, contour in enumerate(contours):
         _, _, hole, parent = tree[0, index]
@@ -48,9 +54,7 @@ def rings_around(mask: NDArray[np.uint8]) -> list[Ring]:
         while hole >= 0:
             ring = _joined(ring, contours[hole][:, 0])
             hole = tree[0, hole, 0]
-        if len(ring) < 3:  # a single pixel, or a row of them
-            ring = ring[[0, -1, 0]]
-        rings.append(ring + np.float32(0.5))
+        rings.append(ring / np.float32(2))
     return rings
 
 

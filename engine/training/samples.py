@@ -22,6 +22,10 @@ from engine.training.synthetic import check_skeleton, random_frame
 from engine.training.targets import box_scales, render_heatmaps, tag_indices
 from grouping import Skeleton
 
+Composed = tuple[np.ndarray, list[np.ndarray], np.ndarray]  # image, masks, keypoints
+
+STRIDES = {"coarse": 4, "fine": 2}  # of the network's two maps, in pixels of the picture
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -101,13 +105,14 @@ class TrainingSamples(Dataset):
         coarse_mask, fine_mask: uint8, 1 where the labels count; tags: int64 [max_people,K,2] (see `tag_indices`)."""
         cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork, and one picture a worker needs none
         rng = np.random.default_rng((self.seed, index))
-        image, mask, keypoints = self.compose(rng)
+        image, masks, keypoints = self.compose(rng)
         if rng.random() < self.augmentation.photometric:
             image = change_colours(rng, image)
-        return self._tensors(image, mask, keypoints)
+        return self._tensors(image, masks, keypoints)
 
-    def compose(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One picture before its colours change: image RGB uint8 [S,S,3], mask uint8 [S,S], keypoints [P,K,3]."""
+    def compose(self, rng: np.random.Generator) -> Composed:
+        """One picture before its colours change: image RGB uint8 [S,S,3], masks uint8 [S/4,S/4] and [S/2,S/2],
+        keypoints [P,K,3]."""
         size, draw = self.mixture.size, rng.random()
         if self.photos is None or draw < self.mixture.synthetic:
             return self._synthetic(rng)
@@ -115,43 +120,43 @@ class TrainingSamples(Dataset):
         windows = _random_mosaic(rng, size) if draw < self.mixture.synthetic + self.mixture.mosaic else [whole]
         return self._photos(rng, windows)
 
-    def _photos(self, rng: np.random.Generator, windows: list[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _photos(self, rng: np.random.Generator, windows: list[Window]) -> Composed:
         size = self.mixture.size
-        canvas, mask = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
+        canvas = np.zeros((size, size, 3), np.uint8)
+        masks = [np.zeros((size // stride,) * 2, np.uint8) for stride in STRIDES.values()]
         people = []
         for window in windows:
             photo = self.photos.load(int(np.searchsorted(self._cumulative, rng.random())))
             size_wh = (photo.image.shape[1], photo.image.shape[0])
             matrix, flipped = random_affine(rng, size_wh, window, self.augmentation, photo.keypoints)
-            people.append(place(photo, matrix, flipped, window, canvas, mask, self.skeleton))
-        return canvas, mask, np.concatenate(people)
+            people.append(place(photo, matrix, flipped, window, canvas, masks, self.skeleton))
+        return canvas, masks, np.concatenate(people)
 
-    def _synthetic(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _synthetic(self, rng: np.random.Generator) -> Composed:
         size = self.mixture.size
         background = None
         if self.photos is not None and len(self._empty) and rng.random() < 0.7:
-            canvas, mask = np.zeros((size, size, 3), np.uint8), np.zeros((size, size), np.uint8)
+            canvas = np.zeros((size, size, 3), np.uint8)
             photo = self.photos.load(self._empty[rng.integers(len(self._empty))])
             window = Window(0, 0, size, size)
             ranges = replace(self.augmentation, scale=(0.5, 0.8), translation=0.05)
             matrix, flipped = random_affine(rng, (photo.image.shape[1], photo.image.shape[0]), window, ranges)
-            place(photo, matrix, flipped, window, canvas, mask, self.skeleton)
+            place(photo, matrix, flipped, window, canvas, [], self.skeleton)
             background = canvas
         mixture = self.mixture
         frame = random_frame(rng, size, size, mixture.synthetic_people, mixture.synthetic_sizes, background)
-        return frame.image, np.ones((size, size), np.uint8), frame.keypoints
+        return frame.image, [np.ones((size // stride,) * 2, np.uint8) for stride in STRIDES.values()], frame.keypoints
 
-    def _tensors(self, image: np.ndarray, mask: np.ndarray, keypoints: np.ndarray) -> dict[str, Tensor]:
+    def _tensors(self, image: np.ndarray, masks: list[np.ndarray], keypoints: np.ndarray) -> dict[str, Tensor]:
         size, sigma = self.mixture.size, self.mixture.sigma
         if self.base_width is not None:
             sigma = sigma * box_scales(keypoints, self.base_width)
         sample = {"image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))}
-        for name, stride in (("coarse", 4), ("fine", 2)):
+        for (name, stride), mask in zip(STRIDES.items(), masks, strict=True):
             side = size // stride
             heatmaps = render_heatmaps(keypoints * (1 / stride, 1 / stride, 1), side, side, sigma)
             sample[name] = torch.from_numpy(heatmaps.astype(np.float16))
-            # The pixel that the network answers for is a block of the picture; it counts if its middle does.
-            sample[f"{name}_mask"] = torch.from_numpy(mask[stride // 2 :: stride, stride // 2 :: stride].copy())
+            sample[f"{name}_mask"] = torch.from_numpy(mask)
         side = size // 4
         indices = tag_indices(keypoints * (0.25, 0.25, 1), side, side, self.mixture.max_people)
         sample["tags"] = torch.from_numpy(indices)

@@ -64,7 +64,7 @@ def test_crowds_by_run_lengths_are_ignored(write):
     photo = write(annotation(1, iscrowd=1, segmentation={"counts": counts, "size": [60, 80]})).load(0)
     valid = np.zeros((60, 80), np.uint8)
     canvas = np.zeros((60, 80, 3), np.uint8)
-    place(photo, np.eye(2, 3), False, Window(0, 0, 80, 60), canvas, valid, COCO17)
+    place(photo, np.eye(2, 3), False, Window(0, 0, 80, 60), canvas, [valid], COCO17)
     assert np.array_equal(valid, 1 - mask)
 
 

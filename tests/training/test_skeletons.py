@@ -58,7 +58,7 @@ def test_given_pairs_change_places_in_a_mirrored_photo(write):
     photo = LabelledImage(np.zeros((64, 64, 3), np.uint8), keypoints)
     canvas, mask = np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)
     mirror = np.array([[-1.0, 0, 64], [0, 1, 0]])
-    (moved,) = place(photo, mirror, True, Window(0, 0, 64, 64), canvas, mask, load_skeleton(write(GIVEN)))
+    (moved,) = place(photo, mirror, True, Window(0, 0, 64, 64), canvas, [mask], load_skeleton(write(GIVEN)))
     assert moved[2].tolist() == [53.5, 20.5, 2] and moved[3].tolist() == [33.5, 20.5, 2] and not moved[:2].any()
 
 
