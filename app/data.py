@@ -152,7 +152,8 @@ def _samples(options: ShowOptions) -> TrainingSamples:
     photos, skeleton = None, COCO17
     if options.annotations != "demo:":
         path = Path(options.annotations)
-        skeleton = _skeleton(options.skeleton, path)
+        own = recipe.model.skeleton if options.skeleton is None else None
+        skeleton = own or _skeleton(options.skeleton, path)
         photos = CocoPhotos(path, options.images, skeleton, options.skip_broken)
         if not len(photos):
             raise SwahrError(f"{path} names no image, so there is nothing to show; check the file.")

@@ -18,10 +18,10 @@ def list_models() -> str:
         figures = ", ".join(f"{key} {value}" for key, value in metadata.figures.items()) or "no figures"
         lines.append(
             f"  {name}: {path}, {path.stat().st_size / 1e6:.1f} MB, preset {metadata.preset}, "
-            f"{metadata.input_size} px, {metadata.skeleton}, {figures}"
+            f"{metadata.input_size} px, {metadata.skeleton.name}, {figures}"
         )
     if len(lines) == 1:
         lines.append("  none is installed")
     lines.append("Presets (--model FILE.pth --preset NAME):")
-    lines += [f"  {name}: {config.input_size} px, {config.skeleton_name}" for name, config in PRESETS.items()]
+    lines += [f"  {name}: {config.input_size} px, {config.skeleton.name}" for name, config in PRESETS.items()]
     return "\n".join(lines)

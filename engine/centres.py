@@ -27,20 +27,24 @@ class PeopleMaps(nn.Module):
     """Maps of where each keypoint is expected and of whose it would be, from the people that centres tell of.
 
     `forward(centres [N,1,h,w] in 0..1, offsets [N,2A,h,w])`: at a person's centre `offsets` are (y, x) of each of A
-    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints. Returns, float32 and
-    at 1/8, which is fine enough for what is as wide as this and a quarter of the work,
+    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints, None for one that may be
+    anywhere. Returns, float32 and at 1/8, which is fine enough for what is as wide as this and a quarter of the work,
 
-        presence [N,K,h/2,w/2]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian
-        tags [N,K,h/2,w/2]: the tag of the person who is nearest in that sense
+        presence [N,K,h/2,w/2]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian; 1 all over
+            for one that may be anywhere
+        tags [N,K,h/2,w/2]: the tag of the person who is nearest in that sense, or whose first anchor is
 
     A person's tag is a ramp over the picture, one unit every 24 input pixels, so that it hardly changes from frame to
     frame; where people would come too near each other on it, those farther right and down are moved on to keep a
     distance of 2.
     """
 
-    def __init__(self, anchors: Sequence[int]) -> None:
+    def __init__(self, anchors: Sequence[int | None]) -> None:
         super().__init__()
         self.anchors = tuple(anchors)
+        if None in self.anchors:
+            anywhere = torch.tensor([float(anchor is None) for anchor in self.anchors])
+            self.register_buffer("_anywhere", anywhere[:, None, None], persistent=False)
         earlier = torch.ones(_PEOPLE, _PEOPLE).triu(1)
         self.register_buffer("_earlier", earlier, persistent=False)  # [i, j]: i has the better centre of the two
         self.register_buffer("_rank", torch.arange(float(_PEOPLE)), persistent=False)
@@ -49,7 +53,8 @@ class PeopleMaps(nn.Module):
         centres, offsets = centres.float(), offsets.float()
         scores, middles, expected = self._candidates(centres, offsets)
         extent = expected.amax(3) - expected.amin(3)  # [N, 2, M]
-        size = (extent[:, 0] * extent[:, 1]).sqrt().clamp(min=_LEAST_SIZE)
+        # Of 0, which it is for a single anchor, a root has no gradient.
+        size = (extent[:, 0] * extent[:, 1]).clamp(min=_LEAST_SIZE**2).sqrt()
         people = self._people(scores, expected, size)  # [N, M], 1 for people, 0 for the rest
         weight = (scores - _LEAST_SCORE) / (_SURE_SCORE - _LEAST_SCORE)
         tags = self._tags(middles, people)
@@ -70,7 +75,8 @@ class PeopleMaps(nn.Module):
             else:
                 whose = torch.where(farness < least, tag, whose)
                 least = torch.minimum(least, farness)
-        return torch.exp(-least), whose
+        presence = torch.exp(-least)
+        return (torch.maximum(presence, self._anywhere) if None in self.anchors else presence), whose
 
     def _candidates(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The M highest peaks [N, M], their (x, y) [N, 2, M] and where their keypoints are expected [N, 2, M, K]."""
@@ -79,7 +85,9 @@ class PeopleMaps(nn.Module):
         index = index[:, None]
         middles = position(centres, 4).flatten(2).gather(2, index.expand(-1, 2, -1))
         moves = offsets.flatten(2).gather(2, index.expand(-1, offsets.shape[1], -1))
-        y, x = (moves[:, start::2][:, list(self.anchors)].transpose(1, 2) for start in (0, 1))  # [N, M, K]
+        y, x = (
+            moves[:, start::2][:, [anchor or 0 for anchor in self.anchors]].transpose(1, 2) for start in (0, 1)
+        )  # [N, M, K]
         return scores, middles, middles[..., None] + torch.stack((x, y), 1)
 
     def _people(self, scores: Tensor, expected: Tensor, size: Tensor) -> Tensor:

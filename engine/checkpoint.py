@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from engine.errors import SwahrError
 from engine.heads import ZeroScale
 from engine.hrnet import HigherHRNet
 from engine.network import PRESETS, NetworkConfig, build_network, preset_config
-from grouping import SKELETONS
+from grouping import SKELETONS, Skeleton
 
 # What data-parallel and half-precision training wrap a network in.
 WRAPPERS = ("module.", "1.")
@@ -37,7 +37,8 @@ SCALE_BRANCH = "conv_scale_layers."
 class ModelMetadata:
     """What a weights file says about itself.
 
-    preset: the network's preset. skeleton: its skeleton's name.
+    preset: the network's preset. skeleton: what its keypoints are, or a built-in one's name; in the file a built-in one
+        is its name, any other one is described in full.
     mean, std: normalisation of R, G, B on the scale 0 to 1. input_size: pixels of the input's short side.
     detection_threshold, tag_threshold: how grouping is meant to be run.
     pixel_offset: input pixels by which what the network points at lies left of and above the truth. Own training
@@ -46,7 +47,7 @@ class ModelMetadata:
     """
 
     preset: str
-    skeleton: str
+    skeleton: Skeleton
     input_size: int
     detection_threshold: float
     tag_threshold: float = 1.0
@@ -60,8 +61,8 @@ class ModelMetadata:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):  # JSON has no tuples
             object.__setattr__(self, name, tuple(float(number) for number in getattr(self, name)))
+        object.__setattr__(self, "skeleton", _skeleton(self.skeleton))
         sound = {
-            "skeleton": self.skeleton in SKELETONS,
             "input_size": self.input_size > 0,
             "detection_threshold": 0 <= self.detection_threshold <= 1,
             "tag_threshold": self.tag_threshold > 0,
@@ -77,7 +78,7 @@ class ModelMetadata:
         """What a preset's settings say."""
         return cls(
             preset=config.name,
-            skeleton=config.skeleton_name,
+            skeleton=config.skeleton,
             input_size=config.input_size,
             detection_threshold=config.detection_threshold,
             mean=config.mean,
@@ -86,7 +87,10 @@ class ModelMetadata:
 
     def to_strings(self) -> dict[str, str]:
         """Every entry as JSON, for the header of a .safetensors file."""
-        return {name: json.dumps(value) for name, value in asdict(self).items()}
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        known = SKELETONS.get(self.skeleton.name) == self.skeleton
+        values["skeleton"] = self.skeleton.name if known else self.skeleton.to_dict()
+        return {name: json.dumps(value) for name, value in values.items()}
 
     @classmethod
     def from_strings(cls, strings: Mapping[str, str]) -> ModelMetadata:
@@ -131,25 +135,31 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelMetadata]:
     path: a .safetensors file that `save_weights` wrote. Raises SwahrError where it is something else.
     """
     path = Path(path)
-    strings = _read_safetensors(path)[1]
-    if "preset" not in strings:
+    metadata = read_metadata(path)
+    if metadata is None:
         raise SwahrError(f"{path} does not say which network it belongs to; name its preset: {', '.join(PRESETS)}.")
-    try:
-        metadata = ModelMetadata.from_strings(strings)
-    except ValueError as error:
-        raise SwahrError(f"{path} has an unusable description ({error}); save or download it again.") from error
     if metadata.preset not in PRESETS:
         raise SwahrError(
             f"{path} was made for the preset {metadata.preset!r}, which this version does not know; "
             f"known are {', '.join(PRESETS)}."
         )
-    return load_weights(metadata.preset, path).eval(), metadata
+    config = replace(PRESETS[metadata.preset], skeleton=metadata.skeleton)
+    return load_weights(config, path).eval(), metadata
 
 
-def describes_itself(path: str | Path) -> bool:
-    """Whether a file is one of this program's own, which says what network it belongs to."""
+def read_metadata(path: str | Path) -> ModelMetadata | None:
+    """What a file says about itself; None for one of another program, which says nothing.
+
+    Raises SwahrError for a description that cannot be used, and for a damaged file.
+    """
     path = Path(path)
-    return path.suffix == ".safetensors" and "preset" in _read_safetensors(path)[1]
+    strings = _read_safetensors(path)[1] if path.suffix == ".safetensors" else {}
+    if "preset" not in strings:
+        return None
+    try:
+        return ModelMetadata.from_strings(strings)
+    except ValueError as error:
+        raise SwahrError(f"{path} has an unusable description ({error}); save or download it again.") from error
 
 
 def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, half: bool = True) -> None:
@@ -176,6 +186,17 @@ def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, 
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _skeleton(told: Any) -> Skeleton:
+    """The skeleton that a name or a description stands for. Raises ValueError."""
+    if isinstance(told, Skeleton):
+        return told
+    if isinstance(told, Mapping):
+        return Skeleton.from_dict(told)
+    if told not in SKELETONS:
+        raise ValueError(f"skeleton is {told!r}")
+    return SKELETONS[told]
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -20,7 +20,7 @@ from torch import nn
 
 from engine.aggregate import Maps, Outputs, aggregate
 from engine.backends import Frames
-from engine.checkpoint import ModelMetadata, describes_itself, load_model, load_weights
+from engine.checkpoint import ModelMetadata, load_model, load_weights, read_metadata
 from engine.devices import choose_device
 from engine.errors import SwahrError
 from engine.geometry import Resize
@@ -31,7 +31,7 @@ from engine.network import NetworkConfig
 from engine.runner import NetworkRunner
 from engine.stopwatch import Stopwatch
 from engine.upload import upload
-from grouping import SKELETONS, GroupingOptions, People, group, group_outputs, start_warm_up
+from grouping import GroupingOptions, People, group, group_outputs, start_warm_up
 from grouping.sigmas import sigmas_of
 
 PUBLISHED_OFFSET = 0.5  # see ModelMetadata.pixel_offset
@@ -73,7 +73,7 @@ class PoseEstimator:
         self.size = checked_size(metadata.input_size if size is None else size)
         self.flip = flip
         self.scales = checked_scales(scales)
-        self.skeleton = SKELETONS[metadata.skeleton]
+        self.skeleton = metadata.skeleton
         self.own_options = GroupingOptions(
             detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold
         )
@@ -312,7 +312,7 @@ class PoseEstimator:
 
 def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[nn.Module, ModelMetadata]:
     path = model_file(model)
-    if preset is None or describes_itself(path):
+    if preset is None or read_metadata(path) is not None:
         if path.is_file() and path.suffix != ".safetensors":
             raise SwahrError(f"{path} does not say which network it belongs to; name its preset, such as w32-512.")
         return load_model(path)

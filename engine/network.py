@@ -9,8 +9,7 @@ from torch import nn
 
 from engine.errors import SwahrError
 from engine.hrnet import HigherHRNet
-from grouping import Skeleton
-from grouping.skeleton import SKELETONS
+from grouping import COCO17, CROWDPOSE14, Skeleton
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class NetworkConfig:
     width: channels of the features at 1/4 of the input.
     input_size: pixels of the input's short side, a multiple of 64.
     detection_threshold: a keypoint's least heatmap value, 0 to 1.
-    skeleton_name: "coco17" or "crowdpose14"; sets the number of keypoints K.
+    skeleton: what its keypoints are, and with that their number K.
     scale_branch: whether the network predicts alphas; without it they are all 0.
     mean, std: normalisation of R, G, B on the scale 0 to 1 that its weights were made with.
     dilations: of HRNet's four residual blocks at 1/2 of the input (Table 7).
@@ -33,7 +32,7 @@ class NetworkConfig:
     width: int
     input_size: int
     detection_threshold: float
-    skeleton_name: str = "coco17"
+    skeleton: Skeleton = COCO17
     scale_branch: bool = True
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -42,19 +41,11 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.trunk not in ("hrnet", "mobile"):
             raise SwahrError(f"The network {self.name!r} has the trunk {self.trunk!r}; it must be 'hrnet' or 'mobile'.")
-        if self.skeleton_name not in SKELETONS:
-            raise SwahrError(
-                f"The network {self.name!r} has the skeleton {self.skeleton_name!r}; known are {', '.join(SKELETONS)}."
-            )
         if min(self.dilations) < 1 or (self.trunk != "hrnet" and max(self.dilations) > 1):
             raise SwahrError(
                 f"The network {self.name!r} has the dilations {list(self.dilations)}; they must be 1 or more, and are "
                 "for HRNet's four blocks at 1/2 only."
             )
-
-    @property
-    def skeleton(self) -> Skeleton:
-        return SKELETONS[self.skeleton_name]
 
     @property
     def num_keypoints(self) -> int:
@@ -83,7 +74,7 @@ PRESETS: dict[str, NetworkConfig] = {
             width=48,
             input_size=640,
             detection_threshold=0.1,
-            skeleton_name="crowdpose14",
+            skeleton=CROWDPOSE14,
         ),
     )
 }

@@ -126,6 +126,8 @@ def _repeated(maps: Tensor) -> Tensor:
     return torch.stack((wide, wide), 3).flatten(2, 3)
 
 
-def _anchors(skeleton: Skeleton) -> tuple[int, ...]:
-    """Which of MoveNet's keypoints each keypoint is expected at; the nose stands for those that it does not know."""
-    return tuple(COCO17.names.index(name) if name in COCO17.names else 0 for name in skeleton.names)
+def _anchors(skeleton: Skeleton) -> tuple[int | None, ...]:
+    """Which of MoveNet's keypoints each keypoint is expected at; None for those of which it knows nothing."""
+    places = {name: index for index, name in enumerate(COCO17.names)}
+    places |= dict.fromkeys(("head", "neck"), places["nose"])
+    return tuple(places.get(name) for name in skeleton.names)

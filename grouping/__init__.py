@@ -4,7 +4,7 @@ from .compiled import forget_outdated
 from .group import compiled_folder, group, group_outputs, start_warm_up, warm_up
 from .options import GroupingOptions
 from .people import People
-from .skeleton import COCO17, CROWDPOSE14, SKELETONS, Skeleton
+from .skeleton import COCO17, CROWDPOSE14, SKELETONS, PairedSkeleton, Skeleton
 from .smoothing import Smoother, SmoothingOptions
 from .tracking import Tracker, TrackingOptions
 
@@ -13,6 +13,7 @@ __all__ = [
     "CROWDPOSE14",
     "SKELETONS",
     "GroupingOptions",
+    "PairedSkeleton",
     "People",
     "Skeleton",
     "Smoother",

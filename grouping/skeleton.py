@@ -48,16 +48,20 @@ class Skeleton:
         self._check_sigmas_and_order()
 
     def _check_names(self) -> None:
-        if not self.names:
-            raise ValueError(f"skeleton {self.name!r} has no keypoints; name at least one")
-        for index, name in enumerate(self.names):
-            if self.names.index(name) != index:
-                raise ValueError(f"skeleton {self.name!r} names the keypoint {name!r} twice; names are unique")
+        self._check_unique()
+        for name in self.names:
             partner = _mirrored(name)
             if partner not in self.names:
                 raise ValueError(
                     f"skeleton {self.name!r} has {name!r} but no {partner!r}; left_ and right_ keypoints come in pairs"
                 )
+
+    def _check_unique(self) -> None:
+        if not self.names:
+            raise ValueError(f"skeleton {self.name!r} has no keypoints; name at least one")
+        for index, name in enumerate(self.names):
+            if self.names.index(name) != index:
+                raise ValueError(f"skeleton {self.name!r} names the keypoint {name!r} twice; names are unique")
 
     def _check_limbs(self) -> None:
         indices = range(self.num_keypoints)
@@ -124,17 +128,64 @@ class Skeleton:
             "grouping_order": list(self.grouping_order),
         }
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Skeleton:
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Skeleton:
         """The skeleton that ``to_dict`` wrote; ValueError names a key that is missing or unknown."""
         if not isinstance(values, Mapping):
             raise ValueError(f"a skeleton is read from a dictionary, not from {type(values).__name__}")
-        expected = set(cls.__dataclass_fields__)
+        kind = PairedSkeleton if "pairs" in values else Skeleton
+        expected = set(kind.__dataclass_fields__)
         if missing := sorted(expected - values.keys()):
             raise ValueError(f"the skeleton's description lacks {', '.join(missing)}")
         if unknown := sorted(values.keys() - expected):
             raise ValueError(f"the skeleton's description has the unknown entry {', '.join(unknown)}")
-        return cls(**values)
+        return kind(**values)
+
+
+@dataclass(frozen=True)
+class PairedSkeleton(Skeleton):
+    """A skeleton whose mirrored keypoints are given, and not read off their names.
+
+    pairs: (left, right) indices of keypoints that change places in a mirrored image.
+    """
+
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", tuple(tuple(pair) for pair in self.pairs))
+        super().__post_init__()
+
+    def _check_names(self) -> None:
+        self._check_unique()
+        for pair in self.pairs:
+            if len(pair) != 2 or not all(index in range(self.num_keypoints) for index in pair):
+                raise ValueError(
+                    f"skeleton {self.name!r} has the flip pair {pair}; a pair is two keypoints "
+                    f"with indices 0 to {self.num_keypoints - 1}"
+                )
+        paired = [index for pair in self.pairs for index in pair]
+        for index in paired:
+            if paired.count(index) > 1:
+                raise ValueError(
+                    f"skeleton {self.name!r} has {self.names[index]!r} in more than one flip pair; it has one mirror"
+                )
+
+    @cached_property
+    def flip_indices(self) -> tuple[int, ...]:
+        mirrored = {one: other for pair in self.pairs for one, other in (pair, pair[::-1])}
+        return tuple(mirrored.get(index, index) for index in range(self.num_keypoints))
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
+        return self.pairs
+
+    @cached_property
+    def keypoint_sides(self) -> tuple[Side, ...]:
+        sides: dict[int, Side] = {left: "left" for left, _ in self.pairs} | {right: "right" for _, right in self.pairs}
+        return tuple(sides.get(index, "centre") for index in range(self.num_keypoints))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "pairs": [list(pair) for pair in self.pairs]}
 
 
 def _side(name: str) -> Side:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from engine.checkpoint import load_weights
+from engine.checkpoint import load_weights, read_metadata
 from engine.errors import SwahrError
 from engine.heads import ScaleBranch, ZeroScale
 from engine.hrnet import HigherHRNet
 from engine.models import model_file
-from engine.network import NetworkConfig, build_network
+from engine.network import NetworkConfig, build_network, preset_config
 from engine.slim import SlimNetwork
 from engine.training.pretrained import load_movenet
 from engine.training.recipe import ModelSettings, Recipe
+
+# By trunk, what depends on which keypoints there are; HRNet's deconvolution also reads the heatmaps at 1/4.
+KEYPOINT_MODULES = {
+    "hrnet": ("final_layers", "deconv_layers.0.0", "conv_scale_layers"),
+    "mobile": ("final_layers", "conv_scale_layers"),
+}
+
+_log = logging.getLogger(__name__)
 
 # What the published HRNet classifiers have on top of the trunk.
 _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
@@ -26,7 +35,8 @@ def initial_network(recipe: Recipe) -> nn.Module:
     """The network of `recipe` before its first step; draws from torch's generator.
 
     Two recipes that differ only in their heatmap loss start from the same weights. Without alphas to train there is no
-    scale branch.
+    scale branch. Where the initial weights were made for other keypoints, what depends on these starts afresh, with a
+    warning that says so.
     """
     model = recipe.model
     config = model.config()
@@ -64,9 +74,19 @@ def _load(network: nn.Module, config: NetworkConfig, model: ModelSettings) -> No
     if trunk is not None:
         _load_trunk(network, trunk, model.initial)
         return
+    told = read_metadata(model.initial)
+    skeleton = told.skeleton if told else preset_config(model.preset).skeleton
     # Weights do not depend on dilations, but a file that was trained with some says so.
-    source = load_weights(build_network(replace(config, dilations=(1, 1, 1, 1))), model.initial).state_dict()
-    fresh = tuple(f"{name}." for name in model.fresh)
+    source_config = replace(config, dilations=(1, 1, 1, 1), skeleton=skeleton)
+    source = load_weights(build_network(source_config), model.initial).state_dict()
+    names = model.fresh
+    if skeleton.names != config.skeleton.names:
+        names += KEYPOINT_MODULES[config.trunk]
+        _log.warning(
+            "%s was trained for the keypoints of %s, not of %s: %s start afresh, the rest is taken over.",
+            *(model.initial, skeleton.name, config.skeleton.name, ", ".join(KEYPOINT_MODULES[config.trunk])),
+        )
+    fresh = tuple(f"{name}." for name in names)
     network.load_state_dict({name: one for name, one in source.items() if not name.startswith(fresh)}, strict=False)
 
 

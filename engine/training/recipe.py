@@ -14,6 +14,10 @@ from engine.network import NetworkConfig, preset_config
 from engine.training.augment import Augmentation
 from engine.training.objective import LossSettings
 from engine.training.samples import Mixture
+from engine.training.skeletons import find_skeleton
+from grouping import Skeleton
+
+_KINDS = {Skeleton | None: "the name of a skeleton or of a TOML file"}  # what messages call them
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 
@@ -26,6 +30,8 @@ class ModelSettings:
     the paper's networks) or MoveNet MultiPose as a TensorFlow.js graph (.json, for the trunk of `default`).
     fresh: modules that start at random although `initial` has weights for them. frozen: modules whose weights and
     statistics stay as they start.
+    skeleton: whose keypoints the network finds, "coco17", "crowdpose14" or a TOML file (see `skeletons.load_skeleton`);
+    by default the preset's own.
     width: channels at 1/4 of the input; 0 is the preset's own. dilations: of HRNet's four residual blocks at 1/2 of the
     input (Table 7). Weights of another width or dilation fit no preset: they are for comparisons, not for use.
     """
@@ -34,6 +40,7 @@ class ModelSettings:
     initial: str = ""
     fresh: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    skeleton: Skeleton | None = None
     width: int = 0
     dilations: tuple[int, int, int, int] = (1, 1, 1, 1)
 
@@ -49,7 +56,8 @@ class ModelSettings:
             name += f"-width-{self.width}"
         if max(self.dilations) > 1:
             name += f"-{''.join(map(str, self.dilations))}"
-        return replace(own, name=name, width=self.width or own.width, dilations=self.dilations)
+        skeleton = self.skeleton or own.skeleton
+        return replace(own, name=name, width=self.width or own.width, dilations=self.dilations, skeleton=skeleton)
 
 
 @dataclass(frozen=True)
@@ -57,12 +65,14 @@ class DataSettings:
     """Annotation files in COCO's keypoint format and their folders of images; paths count from the current folder.
 
     With `train` empty, every picture is synthetic. `validation` may be empty.
+    skip_broken: leave out entries with faults and pictures that cannot be read, and count them, instead of stopping.
     """
 
     train: str = ""
     images: str = ""
     validation: str = ""
     validation_images: str = ""
+    skip_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,8 +212,19 @@ def first_difference(one: dict[str, Any], other: dict[str, Any], tested: bool = 
         for key in sorted({*one[section], *other[section]} - free):
             before, after = (values[section].get(key, usual[section].get(key)) for values in (one, other))
             if before != after:
-                return f"{section}.{key} was {before!r} and is {after!r}"
+                return _difference(f"{section}.{key}", before, after)
     return None
+
+
+def _difference(name: str, before: Any, after: Any) -> str:
+    """How one setting differs from another, in words; of two skeletons, what in them."""
+    if name != "model.skeleton":
+        return f"{name} was {before!r} and is {after!r}"
+    one, other = ({"name": "the preset's", **(skeleton or {})} for skeleton in (before, after))
+    key = next(key for key in {**one, **other} if one.get(key) != other.get(key))
+    if key != "name":
+        name += f".{key}"
+    return f"{name} was {one.get(key)!r} and is {other.get(key)!r}"
 
 
 def _override(values: dict, override: str) -> None:
@@ -230,6 +251,8 @@ def _build(kind: type, values: Any, where: str) -> Any:
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
+    if kind == Skeleton | None and isinstance(value, str):
+        return find_skeleton(value)
     if is_dataclass(kind):
         return _build(kind, value, where)
     origin = getattr(kind, "__origin__", kind)
@@ -246,4 +269,4 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(origin, type) and isinstance(value, origin) and not (origin is int and isinstance(value, bool)):
         return value
-    raise SwahrError(f"{where} must be {getattr(origin, '__name__', kind)}, but is {value!r}.")
+    raise SwahrError(f"{where} must be {_KINDS.get(kind) or getattr(origin, '__name__', kind)}, but is {value!r}.")

@@ -4,58 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from engine.errors import SwahrError
-from grouping import SKELETONS, Skeleton
-from grouping.skeleton import Side
+from grouping import SKELETONS, PairedSkeleton, Skeleton
 
 _KEYS = {"name", "keypoints", "limbs", "sigmas", "flip_pairs", "grouping_order"}
-
-
-@dataclass(frozen=True)
-class PairedSkeleton(Skeleton):
-    """A skeleton whose mirrored keypoints are given, and not read off their names.
-
-    pairs: (left, right) indices of keypoints that change places in a mirrored image.
-    """
-
-    pairs: tuple[tuple[int, int], ...] = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pairs", tuple(tuple(pair) for pair in self.pairs))
-        super().__post_init__()
-
-    def _check_names(self) -> None:
-        for index, name in enumerate(self.names):
-            if self.names.index(name) != index:
-                raise ValueError(f"skeleton {self.name!r} names the keypoint {name!r} twice; names are unique")
-        paired = [index for pair in self.pairs for index in pair]
-        for index in paired:
-            if paired.count(index) > 1:
-                raise ValueError(
-                    f"skeleton {self.name!r} has {self.names[index]!r} in more than one flip pair; it has one mirror"
-                )
-
-    @cached_property
-    def flip_indices(self) -> tuple[int, ...]:
-        mirrored = {one: other for pair in self.pairs for one, other in (pair, pair[::-1])}
-        return tuple(mirrored.get(index, index) for index in range(self.num_keypoints))
-
-    @cached_property
-    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
-        return self.pairs
-
-    @cached_property
-    def keypoint_sides(self) -> tuple[Side, ...]:
-        sides: dict[int, Side] = {left: "left" for left, _ in self.pairs} | {right: "right" for _, right in self.pairs}
-        return tuple(sides.get(index, "centre") for index in range(self.num_keypoints))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "pairs": [list(pair) for pair in self.pairs]}
 
 
 def find_skeleton(name_or_path: str) -> Skeleton:

@@ -109,7 +109,7 @@ class Makers:
         """An estimator on the CPU for pictures from 0 to 1."""
         metadata = ModelMetadata(
             preset=network.config.name,
-            skeleton=network.config.skeleton_name,
+            skeleton=network.config.skeleton,
             input_size=network.config.input_size,
             detection_threshold=network.config.detection_threshold,
             mean=(0, 0, 0),

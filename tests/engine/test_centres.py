@@ -90,3 +90,18 @@ def test_where_a_keypoint_is_expected_can_be_learned(people):
     offsets.requires_grad_()
     people(centres, offsets)[0][0, 0, 6, 7].backward()
     assert offsets.grad[0, 1, 12, 20] > 0 and centres.grad[0, 0, 12, 20] > 0
+
+
+def test_a_keypoint_that_may_be_anywhere_is_expected_everywhere():
+    presence, tags = PeopleMaps((0, None, 2))(*centred((20, 12, 0.9)))
+    alone, _ = PeopleMaps((0, 0, 2))(*centred((20, 12, 0.9)))
+    assert (presence[:, 1] == 1).all() and torch.equal(presence[:, 2], alone[:, 2]) and tags.isfinite().all()
+    assert (PeopleMaps((None, None))(*centred())[0] == 1).all()  # whether there are people or not
+
+
+@pytest.mark.parametrize("anchors", [(1,), (None, None), (2, 2, None)])
+def test_gradients_are_finite_where_people_have_no_extent(anchors):
+    centres, offsets = (maps.requires_grad_() for maps in centred((20, 12, 0.9), (9, 20, 0.3)))
+    presence, tags = PeopleMaps(anchors)(centres, offsets)
+    (presence.sum() + tags.sum()).backward()
+    assert centres.grad.isfinite().all() and offsets.grad.isfinite().all()

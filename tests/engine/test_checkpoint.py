@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import zipfile
 
 import pytest
@@ -14,6 +15,7 @@ from engine.checkpoint import ModelMetadata, load_model, load_weights, save_weig
 from engine.errors import SwahrError
 from engine.heads import split_outputs
 from engine.network import PRESETS, build_network
+from grouping import COCO17, PairedSkeleton, Skeleton
 
 
 @pytest.fixture(scope="module")
@@ -310,10 +312,35 @@ def test_safetensors_of_unknown_make_want_a_preset(tmp_path, make, network, stat
 
 
 @pytest.mark.parametrize(
+    "skeleton",
+    [
+        Skeleton("cat", ("nose", "left_ear", "right_ear"), ((0, 1), (0, 2)), (0.02, 0.03, 0.03), (2, 0, 1)),
+        PairedSkeleton("glove", ("wrist", "thumb", "little finger"), ((0, 1),), (0.1, 0.2, 0.3), pairs=((1, 2),)),
+        dataclasses.replace(COCO17, oks_sigmas=(0.1,) * 17),  # of a built-in one's name, but another
+    ],
+    ids=lambda skeleton: skeleton.name,
+)
+def test_a_file_holds_the_whole_skeleton(make, tmp_path, skeleton):
+    config = dataclasses.replace(PRESETS["default"], skeleton=skeleton)
+    network = build_network(config)
+    save_weights(tmp_path / "own.safetensors", network, ModelMetadata.of(config))
+    loaded, metadata = load_model(tmp_path / "own.safetensors")
+    assert metadata.skeleton == skeleton == loaded.config.skeleton
+    assert metadata.skeleton.flip_indices == skeleton.flip_indices
+
+
+def test_a_built_in_skeleton_is_stored_by_its_name(metadata):
+    assert metadata.to_strings()["skeleton"] == '"coco17"'
+
+
+@pytest.mark.parametrize(
     "change, problem",
     [
         ({"input_size": None}, "input_size"),
         ({"skeleton": '"horse"'}, "skeleton is 'horse'"),
+        ({"skeleton": "[1]"}, "unusable"),
+        ({"skeleton": '{"name": "horse"}'}, "the skeleton's description lacks grouping_order"),
+        ({"skeleton": json.dumps(COCO17.to_dict() | {"pairs": [[0, 17]]})}, r"has the flip pair \(0, 17\)"),
         ({"std": "[0, 0, 0]"}, "std"),
         ({"mean": "[1]"}, "mean"),
         ({"detection_threshold": '"high"'}, "unusable"),

@@ -10,6 +10,7 @@ from engine.checkpoint import ModelMetadata
 from engine.mobilenet import PoseTrunk
 from engine.network import PRESETS, build_network
 from engine.training.cpu import speed_up_depthwise
+from grouping import CROWDPOSE14
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +62,8 @@ def test_heatmaps_count_only_where_people_are(network):
     assert min(crowd) > 0.7 and max(empty) < 1e-3
 
 
-def test_keypoints_that_movenet_does_not_know_are_looked_for_at_the_nose():
-    other = build_network(replace(PRESETS["default"], skeleton_name="crowdpose14")).eval()
+def test_head_and_neck_which_movenet_does_not_know_are_looked_for_at_the_nose():
+    other = build_network(replace(PRESETS["default"], skeleton=CROWDPOSE14)).eval()
     assert other.people.anchors == (*range(5, 17), 0, 0)
     with torch.inference_mode():
         assert other(torch.rand(1, 3, 64, 64))[0].shape[1] == 3 * 14

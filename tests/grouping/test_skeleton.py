@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from grouping import COCO17, CROWDPOSE14, SKELETONS, Skeleton
+from grouping import COCO17, CROWDPOSE14, SKELETONS, PairedSkeleton, Skeleton
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, CROWDPOSE14])
@@ -80,6 +80,14 @@ def test_what_does_not_fit_is_refused(change, message):
     values = Skeleton("three", ("nose", "left_eye", "right_eye"), ((0, 1), (0, 2)), (0.1, 0.1, 0.1)).to_dict()
     with pytest.raises(ValueError, match=message):
         Skeleton.from_dict(values | change)
+
+
+@pytest.mark.parametrize("pairs", [[[0, 3]], [[0, -1]], [[0]], [[0, 1], [1, 2]], [[1, 1]]])
+def test_flip_pairs_that_do_not_fit_are_refused(pairs):
+    values = PairedSkeleton("three", ("a", "b", "c"), (), (0.1, 0.1, 0.1), pairs=((0, 1),)).to_dict()
+    assert Skeleton.from_dict(values).flip_indices == (1, 0, 2)
+    with pytest.raises(ValueError, match="flip pair"):
+        Skeleton.from_dict(values | {"pairs": pairs})
 
 
 def test_a_description_names_what_it_lacks():

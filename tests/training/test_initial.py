@@ -1,14 +1,17 @@
 """Where networks start: files fill what they fit, fresh modules forget, frozen ones stay."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from engine.checkpoint import ModelMetadata, save_weights
 from engine.errors import SwahrError
 from engine.network import build_network
-from engine.training.initial import initial_network
+from engine.training.initial import KEYPOINT_MODULES, initial_network
 from engine.training.objective import LossSettings
 from engine.training.recipe import ModelSettings, Recipe
+from grouping import COCO17, CROWDPOSE14, Skeleton
 
 
 def start(loss="swahr", **model):
@@ -90,3 +93,31 @@ def test_a_baseline_takes_weights_of_swahr_without_their_scale_branch(file):
 def test_an_unknown_fresh_module_is_named(file):
     with pytest.raises(SwahrError, match=r"model\.fresh names 'heads'"):
         start(initial=file, fresh=("heads",))
+
+
+@pytest.mark.parametrize("preset", ["w32-512", "default"])
+def test_weights_for_other_keypoints_start_what_does_not_depend_on_them(preset, tmp_path, caplog):
+    seventeen = Skeleton("tiger", tuple(f"spot {index}" for index in range(17)), (), (0.1,) * 17)
+    ours = replace(ModelSettings(preset).config(), width=4, skeleton=COCO17)
+    source = build_network(ours)
+    for value in source.state_dict().values():
+        value.fill_(0.5 if value.is_floating_point() else 1)
+    path = str(tmp_path / "coco.safetensors")
+    save_weights(path, source, ModelMetadata.of(ours))
+    for skeleton in (CROWDPOSE14, seventeen):  # another number of keypoints, and other ones of the same number
+        caplog.clear()
+        model = ModelSettings(preset, path, width=4, skeleton=skeleton)
+        state = initial_network(Recipe(model)).state_dict()
+        (said,) = caplog.messages
+        assert f"{path} was trained for the keypoints of coco17, not of {skeleton.name}: final_layers" in said
+        fresh = KEYPOINT_MODULES[ours.trunk]
+        assert ("deconv_layers.0.0" in fresh) == (preset != "default")
+        assert is_half(state, tuple(name for name in state if not name.startswith(fresh)))
+        assert not any(is_half(state, name) for name in (f"{one}." for one in fresh))
+        assert state["final_layers.1.weight"].shape[0] == skeleton.num_keypoints
+
+
+def test_weights_for_the_same_keypoints_with_other_sigmas_are_taken_whole(file, caplog):
+    own = replace(COCO17, name="strict", oks_sigmas=(0.02,) * 17, limbs=())
+    state = start(initial=file, skeleton=own).state_dict()
+    assert is_half(state, "") and not caplog.messages

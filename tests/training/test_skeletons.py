@@ -9,7 +9,7 @@ import pytest
 from engine.errors import SwahrError
 from engine.training.augment import Window, place
 from engine.training.coco import CocoPhotos, LabelledImage
-from engine.training.skeletons import PairedSkeleton, find_skeleton, load_skeleton
+from engine.training.skeletons import find_skeleton, load_skeleton
 from grouping import COCO17, Skeleton
 
 NAMED = """
@@ -48,7 +48,7 @@ def test_pairs_are_given(write):
     assert skeleton.flip_indices == (0, 2, 1, 3) and skeleton.flip_pairs == ((1, 2),)
     assert skeleton.keypoint_sides == ("centre", "left", "right", "centre")
     assert skeleton.limb_sides == ("centre", "left", "right") and skeleton.grouping_order == (3, 0, 1, 2)
-    assert PairedSkeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
+    assert Skeleton.from_dict(json.loads(json.dumps(skeleton.to_dict()))) == skeleton
     assert hash(skeleton) == hash(load_skeleton(write(GIVEN)))
 
 
