@@ -33,9 +33,10 @@ def run_training(recipe: Path, output: Path | None, resume: bool, changed: bool,
             progress.console.print(f"step {step}: {in_words(figures)}", markup=False, highlight=False, soft_wrap=True)
 
         trainer.train(report)
+    damaged = trainer.samples.photos.damaged if trainer.samples.photos else 0
     return (
         f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
-        f"the log {output / 'log.jsonl'}."
+        f"the log {output / 'log.jsonl'}." + (f" Photos that turned out damaged: {damaged}." if damaged else "")
     )
 
 

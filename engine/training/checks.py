@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.training.annotations import has_crowd_index, people_categories
-from engine.training.findings import Findings
+from engine.training.findings import OUTSIDE, Findings
 from engine.training.regions import Ring, box_of, numbers, rings_of
 from grouping import Skeleton
 
@@ -232,7 +232,7 @@ class _AnnotationChecker:
             for index in np.flatnonzero(outside & labelled):
                 x, y = keypoints[index, :2] - 0.5
                 self._findings.add(
-                    "keypoints outside of the picture",
+                    OUTSIDE,
                     f"{where} has the {self._skeleton.names[index]} at {x:g}, {y:g}, outside of the "
                     f"{photo.size_wh[0]}x{photo.size_wh[1]} pixels; it is taken as not labelled.",
                 )

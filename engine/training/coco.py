@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.errors import SwahrError
+from engine.training.findings import OUTSIDE
 from engine.training.photo_table import open_table
 from engine.training.picture_checks import check_pictures, likely_folder, missing_pictures, size_fault
 from engine.training.pictures import read_rgb
@@ -58,7 +60,8 @@ class CocoPhotos(Sequence[PhotoRecord]):
 
     images: the folder of the pictures; None: where COCO and CrowdPose have it, or beside the file (`likely_folder`).
     skip_broken: leave out faulty entries and pictures, instead of raising SwahrError that names the first.
-    findings: what is wrong with the file and its pictures, as far as it was looked at.
+    findings: what is wrong with the file and its pictures, as far as it was looked at. damaged: how many photos `load`
+    could not read so far, here and in processes that were forked from this one.
     """
 
     def __init__(self, annotations: Path, images: Path | None, skeleton: Skeleton, skip_broken: bool = False) -> None:
@@ -70,8 +73,24 @@ class CocoPhotos(Sequence[PhotoRecord]):
         self.findings = self._table.findings.merged(findings)
         self._refuse_faults()
         self._sound = np.flatnonzero(sound)
+        self._damaged = torch.zeros(len(self._sound), dtype=torch.uint8).share_memory_() if skip_broken else None
         if skip_broken and not len(self._sound):
             raise SwahrError(f"{self.annotations}: not one photo can be used; swahr data check says what is wrong.")
+
+    @property
+    def damaged(self) -> int:
+        return 0 if self._damaged is None else int(torch.count_nonzero(self._damaged))
+
+    def notes(self) -> Iterator[str]:
+        """What a user should know before training: a sentence each about faults and about labels that do not count."""
+        if self.findings.faults:
+            yield (
+                f"{self.annotations}: {self.findings.faults} faults are left out ({self.findings.fault_counts()}), "
+                f"{len(self)} of {len(self._table)} photos remain; the first: {self.findings.first_fault}"
+            )
+        if outside := self.findings.counts.get(OUTSIDE):
+            first = self.findings.sentences[OUTSIDE][0]
+            yield f"{self.annotations}: {OUTSIDE} ({outside}) do not count; the first: {first}"
 
     @property
     def ids(self) -> list[int]:
@@ -106,16 +125,19 @@ class CocoPhotos(Sequence[PhotoRecord]):
     def load(self, index: int) -> LabelledImage:
         """Read photo `index`; a picture that is missing, damaged or of another size is named in the error.
 
-        Where broken ones are skipped, the next photo takes its place, with a warning that names it.
+        Where broken ones are skipped, the next photo takes its place, with a warning when the broken one is first met.
         """
         for step in range(len(self)):
-            record = self[(index + step) % len(self)]
+            at = (index + step) % len(self)
+            record = self[at]
             try:
                 return LabelledImage(_pixels(record), record.keypoints.copy(), list(record.ignored))
             except SwahrError as error:
                 if not self.skip_broken:
                     raise
-                _log.warning("%s The next photo takes its place.", error)
+                if not self._damaged[at]:
+                    self._damaged[at] = 1
+                    _log.warning("%s The next photo takes its place.", error)
         raise SwahrError(f"{self.images}: not one picture can be read; check the folder.")
 
     def read(self, index: int) -> NDArray[np.uint8]:

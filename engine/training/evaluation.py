@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ class Evaluation:
     """Figures of one evaluation, and what is behind them.
 
     figures: AP, AP50, AP75, APM, APL and the same of recall, or for CrowdPose what `crowdpose_figures` gives, each
-    0..1, or -1 where nobody of that kind is labelled; `people` and `labelled`, people found and labelled a picture.
+    0..1, or -1 where nobody of that kind is labelled; `people` and `labelled`, people found and labelled a picture; and
+    `skipped`, how many broken entries and pictures were left out, if any were.
     results: COCO keypoint results, as the official servers take them. truth: the annotations that counted.
-    skipped: a sentence for each picture that was left out because it is broken, of the first 20 of a kind.
+    skipped: a sentence for each of them, of the first 20 of a kind.
     """
 
     figures: dict[str, float]
@@ -63,7 +64,8 @@ def evaluate(
     if not len(photos):
         raise SwahrError(f"{annotations} names no image, so there is nothing to evaluate; check the file.")
     truth = _sound_part(read_annotations(Path(annotations)), photos)
-    skipped = [line.strip() for line in photos.findings.lines() if line.startswith(" ")] if skip_broken else []
+    skipped = photos.findings.fault_sentences() if skip_broken else []
+    faults = photos.findings.faults - len(skipped)
 
     def read(index: int) -> Image | None:
         try:
@@ -74,7 +76,8 @@ def evaluate(
             skipped.append(str(error))
             return None
 
-    return _evaluate(estimator, truth, read, progress, skipped)
+    done = _evaluate(estimator, truth, read, progress, skipped)
+    return replace(done, figures={**done.figures, "skipped": faults + len(skipped)}) if skipped else done
 
 
 def evaluate_synthetic(

@@ -8,6 +8,8 @@ from typing import Any
 
 KEPT = 20  # sentences of each kind
 
+OUTSIDE = "keypoints outside of the picture"
+
 # Kind -> whether it is a fault: what training and evaluation refuse, or leave out where that is allowed. The others
 # are remarks: what can be read all the same, and how.
 KINDS = {
@@ -26,7 +28,7 @@ KINDS = {
     "pictures of another size": True,
     "other names of keypoints": False,
     "pictures listed twice": False,
-    "keypoints outside of the picture": False,
+    OUTSIDE: False,
     "wrong segmentations": False,
     "wrong counts of keypoints": False,
     "strange boxes": False,
@@ -73,6 +75,14 @@ class Findings:
             both.counts[kind] = both.counts.get(kind, 0) + number
             both.sentences[kind] = (both.sentences.get(kind, []) + other.sentences[kind])[:KEPT]
         return both
+
+    def fault_counts(self) -> str:
+        """How many faults there are of each kind, such as "damaged pictures: 2, unknown flags: 1"."""
+        return ", ".join(f"{kind}: {self.counts[kind]}" for kind in KINDS if KINDS[kind] and kind in self.counts)
+
+    def fault_sentences(self) -> list[str]:
+        """The sentences about faults."""
+        return [sentence for kind, kept in self.sentences.items() if KINDS[kind] for sentence in kept]
 
     def lines(self) -> Iterator[str]:
         """Every kind that was found, faults first, with its sentences and how many more there are."""

@@ -61,6 +61,7 @@ def figures_of(
     """Average precision and its like on the validation photos, or on synthetic frames if the recipe names none."""
     estimator, data = estimator_of(network, recipe.test, device), recipe.data
     if data.validation:
-        images = Path(data.validation_images or data.images)
-        return evaluate(estimator, Path(data.validation), images, progress).figures
+        images = data.validation_images or data.images
+        folder = Path(images) if images else None
+        return evaluate(estimator, Path(data.validation), folder, progress, data.skip_broken).figures
     return evaluate_synthetic(estimator, frames=recipe.test.frames, progress=progress).figures

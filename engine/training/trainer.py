@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import multiprocessing
 import pickle
 import time
@@ -31,6 +32,8 @@ from engine.training.recipe import Recipe, first_difference, load_recipe
 from engine.training.samples import TrainingSamples
 from engine.training.testing import figures_of
 from grouping import Skeleton
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and figures
 
@@ -72,6 +75,9 @@ class Trainer:
         if schedule.threads:
             torch.set_num_threads(schedule.threads)
         self.output.mkdir(parents=True, exist_ok=True)
+        photos = self.samples.photos
+        if photos and photos.findings.faults and self.step == 0:
+            self.log({"left_out": photos.findings.faults, "photos": len(photos)}, None)
         sums, taken, since = {}, 0, time.monotonic()
         for sample in self._batches(last):
             taken += 1
@@ -79,6 +85,8 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value
             if self._due(schedule.log_every, last):
                 figures = {name: value / taken for name, value in sums.items()}
+                if photos and photos.damaged:
+                    figures["damaged_photos"] = photos.damaged
                 figures["images_per_second"] = taken * schedule.batch / (time.monotonic() - since)
                 self.log(figures, report)
                 sums, taken, since = {}, 0, time.monotonic()
@@ -229,9 +237,9 @@ def open_run(
 def _with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSamples]:
     """The recipe with its epochs counted in steps, and the pictures that it asks for."""
     data = recipe.data
-    photos = CocoPhotos(Path(data.train), Path(data.images) if data.images else None, skeleton) if data.train else None
+    photos = _photos(data.train, data.images, skeleton, data.skip_broken) if data.train else None
     if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
-        CocoPhotos(Path(data.validation), Path(data.validation_images or data.images), skeleton)
+        _photos(data.validation, data.validation_images or data.images, skeleton, data.skip_broken)
         require_coco_eval()
     base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
     samples = TrainingSamples(
@@ -240,6 +248,14 @@ def _with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingS
     schedule = recipe.schedule.in_steps(samples.drawn)
     samples.count = schedule.steps * schedule.batch
     return replace(recipe, schedule=schedule), samples
+
+
+def _photos(annotations: str, images: str, skeleton: Skeleton, skip_broken: bool) -> CocoPhotos:
+    """The photos of an annotation file; what is left out of them is said."""
+    photos = CocoPhotos(Path(annotations), Path(images) if images else None, skeleton, skip_broken)
+    for note in photos.notes():
+        _log.warning(note)
+    return photos
 
 
 def _wants_bfloat16(precision: str, device: torch.device) -> bool:
