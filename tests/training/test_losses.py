@@ -148,3 +148,72 @@ def test_losses_of_a_batch_are_those_of_its_images():
     for n in range(3):
         one_push, one_pull = tag_loss(tags[n : n + 1], keypoints[n : n + 1])
         assert push[n].item() == pytest.approx(one_push.item()) and pull[n].item() == pytest.approx(one_pull.item())
+
+
+# One pixel with P = 0.6, H = e⁻¹, α = 0.5, of the five variants: what target, what weight.
+FIRST, SCALED = math.exp(-1), 0.625 * math.exp(-1)  # eq. 8 with ln H = −1: ½H(1 + (1 − 0.5)²)
+WEIGHT = math.exp(-0.01) * 0.4 + 0.6 * (1 - math.exp(-0.01))  # eq. 13
+VARIANTS = {
+    "baseline": (False, None, (0.6 - FIRST) ** 2),
+    "shr": (False, None, (0.6 - FIRST) ** 2),  # differs in its targets alone
+    "sahr": (True, None, (0.6 - SCALED) ** 2),
+    "wahr": (False, 0.01, WEIGHT * (0.6 - FIRST) ** 2),
+    "swahr": (True, 0.01, WEIGHT * (0.6 - SCALED) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_each_variant_by_hand(name):
+    scaled, gamma, expected = VARIANTS[name]
+    # Beside the pixel one without Gaussian, P² or |P|³, and one that the mask leaves out; three of them in the mean.
+    predicted, target, alpha = maps(0.6, -0.2, 0.9), maps(FIRST, 0.0, 0.5), maps(0.5, 3.0, 0.1)
+    mask = torch.tensor([[[1.0, 1.0, 0.0]]], dtype=torch.float64)
+    background = 0.2**2 if gamma is None else 0.2**3
+    loss = heatmap_loss(predicted, target, alpha if scaled else None, mask, gamma)
+    assert loss.item() == pytest.approx((expected + background) / 3, rel=1e-12)
+
+
+def random_maps():
+    """Predictions on both sides of 0 and of 1, targets with zeros and ones, alphas, masks; float64 [2,3,4,5]."""
+    generator = torch.Generator().manual_seed(7)
+    predicted = 1.6 * torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64) - 0.3
+    target, alpha = (torch.rand(2, 3, 4, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    target = torch.where(target < 0.4, 0.0, torch.where(target > 0.9, 1.0, target))
+    mask = (torch.rand(2, 4, 5, generator=generator) < 0.7).double()
+    assert min(predicted.abs().min(), (1 - predicted).abs().min()) > 1e-4  # |P| and |1 − P| have a kink
+    return predicted.requires_grad_(), target, (2 * alpha - 1).requires_grad_(), mask
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_gradients_of_each_variant_are_those_of_finite_differences(name):
+    scaled, gamma, _ = VARIANTS[name]
+    predicted, target, alpha, mask = random_maps()
+    if scaled:
+        assert torch.autograd.gradcheck(lambda p, a: heatmap_loss(p, target, a, mask, gamma), (predicted, alpha))
+    else:
+        assert torch.autograd.gradcheck(lambda p: heatmap_loss(p, target, None, mask, gamma), predicted)
+
+
+def test_gradients_of_the_regulariser_are_those_of_finite_differences():
+    _, target, alpha, mask = random_maps()
+    assert torch.autograd.gradcheck(lambda a: scale_loss(a, target, mask), alpha)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["push", "pull"])
+def test_gradients_of_push_and_pull_are_those_of_finite_differences(part):
+    generator = torch.Generator().manual_seed(2)
+    tags = torch.randn(2, 30, 1, generator=generator, dtype=torch.float64, requires_grad=True)
+    indices = torch.randint(0, 30, (2, 4, 3), generator=generator)
+    labelled = torch.tensor([[[1, 1, 1], [1, 0, 1], [0, 1, 0], [0, 0, 0]], [[1, 1, 0], [0] * 3, [0] * 3, [0] * 3]])
+    keypoints = torch.stack((indices, labelled), -1)
+    assert torch.autograd.gradcheck(lambda one: tag_loss(one, keypoints)[part], tags)
+    assert tag_loss(tags, keypoints)[part][0] > 0
+
+
+@pytest.mark.parametrize("gamma", [None, 0.01])
+def test_at_alpha_zero_scale_adaptive_gradients_are_the_plain_ones_too(gamma):
+    predicted, target, alpha, mask = random_maps()
+    (plain,) = torch.autograd.grad(heatmap_loss(predicted, target, None, mask, gamma).sum(), predicted)
+    zero = torch.zeros_like(alpha)
+    (adaptive,) = torch.autograd.grad(heatmap_loss(predicted, target, zero, mask, gamma).sum(), predicted)
+    assert torch.equal(adaptive, plain) and plain.any()

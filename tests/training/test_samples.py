@@ -103,3 +103,26 @@ def test_synthetic_people_have_the_sizes_asked_for():
         assert np.ptp(seen, axis=0).max() < 60  # a standing height of 40, with raised arms at most half more
     with pytest.raises(SwahrError, match=r"synthetic_sizes is \[40, 30\]"):
         Mixture(synthetic_sizes=(40, 30))
+
+
+def test_naive_shr_targets_by_hand(tmp_path):
+    # Two people on one photo as it is: nose and one ankle 16 and 64 pixels apart, with W_base = 32 and σ₀ = 2.
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((128, 128, 3), np.uint8))
+    images = [{"id": 1, "file_name": "a.png", "width": 128, "height": 128}]
+    annotations = []
+    for number, (left, right, y) in enumerate(((20, 36, 30), (30, 94, 90))):
+        keypoints = [0] * 51
+        keypoints[:3], keypoints[48:] = (left, y, 2), (right, y + 8, 1)
+        annotations.append({"id": number, "image_id": 1, "iscrowd": 0, "keypoints": keypoints})
+    (tmp_path / "t.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    photos = CocoPhotos(tmp_path / "t.json", tmp_path, COCO17)
+    plain = Augmentation(rotation=0, scale=(1, 1), translation=0, flip=0, photometric=0)
+    mixture = Mixture(size=128, mosaic=0.0, synthetic=0.0)
+    sample = TrainingSamples(photos, COCO17, mixture, plain, 0, 1, base_width=32.0)[0]
+    for name, stride in (("fine", 2), ("coarse", 4)):
+        nose = sample[name][0].float().numpy()
+        for x, y, sigma in ((20, 30, 2 * 16 / 32), (30, 90, 2 * 64 / 32)):
+            x, y = x // stride, y // stride
+            assert nose[y, x] == 1
+            assert nose[y, x + 2] == pytest.approx(np.exp(-(2**2) / (2 * sigma**2)), abs=1e-3)  # float16
+            assert nose[y, x + int(3 * sigma)] > 0 and nose[y, x + int(3 * sigma) + 1] == 0
