@@ -120,7 +120,7 @@ def _verdict(findings: Findings, decode: bool) -> str:
     if findings.faults:
         return (
             f"Faults: {findings.faults}, remarks: {findings.remarks}. Training and evaluation refuse faults, or leave "
-            "them out with skip_broken; remarks they put up with."
+            "them out (data.skip_broken in a recipe, --skip-broken); remarks they put up with."
         )
     looked = (
         "every picture was decoded" if decode else "of each picture the beginning and the end; --decode reads all of it"

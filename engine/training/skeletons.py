@@ -61,6 +61,8 @@ def _skeleton(values: Mapping[str, Any], name: str) -> Skeleton:
         "oks_sigmas": _sigmas(values.get("sigmas"), names),
     }
     if "grouping_order" in values:
+        if not _are_texts(values["grouping_order"]):
+            raise ValueError("'grouping_order' is no list of names of keypoints")
         settings["grouping_order"] = tuple(_index(one, "grouping_order", names) for one in values["grouping_order"])
     if "flip_pairs" in values:
         return PairedSkeleton(**settings, pairs=_pairs(values["flip_pairs"], "flip_pairs", names))

@@ -100,6 +100,7 @@ def test_a_skeleton_is_found_by_name_or_file(write):
         ('keypoints = ["a", "b"]\nsigmas = 1\nlimbs = [["a", "a"]]', "a limb joins two different keypoints"),
         ('keypoints = ["a", "b"]\nsigmas = 1\nflip_pairs = ["a"]', "'flip_pairs' is no list of pairs of names"),
         ('keypoints = ["a", "b"]\nsigmas = 1\nflip_pairs = [["a", "b"], ["b", "a"]]', "in more than one flip pair"),
+        ('keypoints = ["a", "b"]\nsigmas = 1\ngrouping_order = 5', "'grouping_order' is no list of names"),
         ('keypoints = ["a", "b"]\nsigmas = 1\ngrouping_order = ["a"]', "it holds each index from 0 to 1 once"),
     ],
 )
