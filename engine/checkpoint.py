@@ -150,9 +150,10 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelMetadata]:
 def read_metadata(path: str | Path) -> ModelMetadata | None:
     """What a file says about itself; None for one of another program, which says nothing.
 
-    Raises SwahrError for a description that cannot be used, and for a damaged file.
+    Raises SwahrError for a description that cannot be used, and for a file that is damaged or not there.
     """
     path = Path(path)
+    _require_file(path)
     strings = _read_safetensors(path)[1] if path.suffix == ".safetensors" else {}
     if "preset" not in strings:
         return None

@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.errors import SwahrError
 from engine.mobilenet import PoseTrunk
 from engine.slim import SlimNetwork
+from grouping import COCO17
 
 _DTYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32, "bool": np.bool_, "uint8": np.uint8}
 _PREFIX = "StatefulPartitionedCall/"
@@ -21,7 +22,7 @@ _EXTRACTOR = _PREFIX + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 def load_movenet(network: SlimNetwork, path: Path) -> None:
     """Fill the trunk with MoveNet MultiPose Lightning from a TensorFlow.js graph model.
 
-    A network for the same 17 keypoints then starts from MoveNet's heatmaps at 1/4.
+    A network for the same keypoints, COCO's, then starts from MoveNet's heatmaps at 1/4.
 
     `path` is the graph's JSON file; its weights lie beside it, named inside. Raises SwahrError when the file is not
     that model.
@@ -35,7 +36,7 @@ def load_movenet(network: SlimNetwork, path: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise SwahrError(f"{path} is not the graph model of MoveNet MultiPose ({reason}).") from None
-    if network.config.num_keypoints == PoseTrunk.keypoints:
+    if network.config.skeleton.names == COCO17.names:
         width = network.config.width
         with torch.no_grad():
             own = network.final_layers[0].weight[: PoseTrunk.keypoints, width:, 0, 0]

@@ -1,6 +1,7 @@
 """MoveNet's weights are read from a TensorFlow.js graph model; here from one that the test writes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from torch.nn import functional
 
 from engine.errors import SwahrError
 from engine.mobilenet import PoseTrunk
-from engine.network import build_network
+from engine.network import PRESETS, build_network
 from engine.training.pretrained import _published_names, load_movenet
+from grouping import Skeleton
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,14 @@ def test_training_starts_from_movenets_heatmaps(graph, network):
     published = finest[:, PoseTrunk.heatmap_channels]
     assert published.shape == heatmaps.shape and published.min() > 0 and presence.max() > 0.1
     assert torch.allclose(heatmaps, published * presence, atol=1e-5)
+
+
+def test_other_keypoints_start_from_no_heatmaps(graph):
+    tiger = Skeleton("tiger", tuple(f"spot {index}" for index in range(17)), (), (0.1,) * 17)
+    network = build_network(replace(PRESETS["default"], skeleton=tiger)).eval()
+    load_movenet(network, graph[0])
+    with torch.inference_mode():
+        assert not network(torch.rand(1, 3, 64, 64))[0][:, 17:34].any()
 
 
 def test_a_missing_file_is_named(tmp_path, network):
