@@ -87,7 +87,9 @@ def _skeleton(path: Path, row: _Row) -> Skeleton:
     for skeleton in SKELETONS.values():
         if skeleton.names[0] == row.keypoint:
             return skeleton
-    error = ValueError(f"neither {' nor '.join(SKELETONS)} begins with the keypoint {row.keypoint}")
+    error = ValueError(
+        f"neither {' nor '.join(SKELETONS)} begins with the keypoint {row.keypoint}, and JSON lines alone tell others"
+    )
     raise damaged(f"{path}, line {row.line},", error)
 
 

@@ -9,7 +9,7 @@ from app.map_overlay import MapLayer, MapStyle
 from app.overlay import colour, person_hues
 from app.viewer.canvas import HOVER_DISTANCE, Canvas, hover_text
 from app.viewer.viewport import MAX_ZOOM
-from grouping import COCO17, People
+from grouping import COCO17, PairedSkeleton, People
 
 # isort: split
 from PyQt6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
@@ -190,6 +190,18 @@ def test_limbs_are_drawn_in_the_colour_of_their_side(canvas):
     for x, side in ((50, "left"), (110, "right")):
         middle = on_widget(canvas, x, 50)
         assert picture[int(middle.y()), int(middle.x())] == pytest.approx(colour(hue, side), abs=40)
+
+
+def test_a_skeleton_of_ones_own_is_drawn_by_its_own_limbs_and_sides(canvas):
+    hand = PairedSkeleton("hand", ("wrist", "thumb", "little"), ((0, 1), (0, 2)), (0.1,) * 3, pairs=((1, 2),))
+    keypoints = np.array([[(80, 80, 0.9), (40, 20, 0.9), (120, 20, 0.9)]], np.float32)
+    people = People(keypoints, np.array([0.9], np.float32), skeleton=hand)
+    canvas.show_picture(grey(), people)
+    picture, hue = seen(canvas), person_hues(people)[0]
+    for x, side in ((60, "left"), (100, "right")):
+        middle = on_widget(canvas, x, 50)
+        assert picture[int(middle.y()), int(middle.x())] == pytest.approx(colour(hue, side), abs=40)
+    assert "little · 0.90" in hover_text(people, 0, 2)
 
 
 def test_low_scores_are_faint(canvas):
