@@ -92,6 +92,11 @@ class CocoPhotos(Sequence[PhotoRecord]):
             first = self.findings.sentences[OUTSIDE][0]
             yield f"{self.annotations}: {OUTSIDE} ({outside}) do not count; the first: {first}"
 
+    def left_out(self) -> dict[str, int]:
+        """How many faults are left out, and how many keypoints do not count because they lie outside; if any."""
+        counts = {"left_out": self.findings.faults, "keypoints_outside": self.findings.counts.get(OUTSIDE, 0)}
+        return {name: number for name, number in counts.items() if number}
+
     @property
     def ids(self) -> list[int]:
         """The id of each photo, as the annotations have it."""

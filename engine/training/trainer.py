@@ -76,8 +76,8 @@ class Trainer:
             torch.set_num_threads(schedule.threads)
         self.output.mkdir(parents=True, exist_ok=True)
         photos = self.samples.photos
-        if photos and photos.findings.faults and self.step == 0:
-            self.log({"left_out": photos.findings.faults, "photos": len(photos)}, None)
+        if photos and self.step == 0 and (left_out := photos.left_out()):
+            self.log({**left_out, "photos": len(photos)}, None)
         sums, taken, since = {}, 0, time.monotonic()
         for sample in self._batches(last):
             taken += 1

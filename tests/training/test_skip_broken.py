@@ -62,7 +62,7 @@ def test_what_is_left_out_is_said_and_logged(folder, caplog):
     assert "keypoints outside of the picture (1) do not count" in outside and "4.jpg has the nose at 130, 20" in outside
     trainer.train()
     first, *others = log_of(folder / "run")
-    assert first == {"step": 0, "left_out": 3, "photos": 4}
+    assert first == {"step": 0, "left_out": 3, "keypoints_outside": 1, "photos": 4}
     (figures,) = (line for line in others if "AP" in line)
     assert figures["skipped"] == 3
     assert not any("damaged_photos" in line for line in others)
