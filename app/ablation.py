@@ -29,9 +29,11 @@ def run_ablation(
     None. show: only print what is finished.
     """
     from engine.training.ablation import Ablation
+    from engine.training.distributed import refuse_torchrun
     from engine.training.recipe import load_recipe
     from engine.training.variants import find_table
 
+    refuse_torchrun("swahr ablate")
     table = find_table(table_name)
     recipe = load_recipe(Path(table.recipe) if recipe_path is None else recipe_path, list(overrides))
     output = Path("runs") / "ablation" if output is None else output

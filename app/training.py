@@ -17,35 +17,67 @@ if TYPE_CHECKING:
     from engine import PoseEstimator
 
 
-def run_training(recipe: Path, output: Path | None, resume: bool, changed: bool, overrides: Sequence[str]) -> str:
-    """Train what a recipe says and return where the weights are.
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a recipe is trained. output: the run's folder; None: ``runs/`` and the recipe's name.
 
-    output: the run's folder; None: ``runs/`` and the recipe's name.
+    overrides: changed entries of the recipe. tensorboard: whether to write curves; None: if TensorBoard is installed.
     """
+
+    output: Path | None = None
+    resume: bool = False
+    changed: bool = False
+    overrides: Sequence[str] = ()
+    tensorboard: bool | None = None
+
+
+def run_training(recipe: Path, options: TrainingOptions) -> str | None:
+    """Train what a recipe says, in all processes that torchrun started, and return where the weights are.
+
+    Only the first process says something; the others return None.
+    """
+    from engine.training.curves import curves_wanted
+    from engine.training.distributed import joined_processes
     from engine.training.trainer import open_run
 
-    output = Path("runs") / recipe.stem if output is None else output
-    trainer = open_run(recipe, output, resume, changed, list(overrides))
-    with console_progress("training", trainer.recipe.schedule.steps) as progress:
+    output = Path("runs") / recipe.stem if options.output is None else options.output
+    curves = curves_wanted(options.tensorboard)
+    with joined_processes() as processes:
+        trainer = open_run(recipe, output, options.resume, options.changed, list(options.overrides), processes, curves)
+        if not processes.is_first:
+            trainer.train()
+            return None
+        with console_progress("training", trainer.recipe.schedule.steps) as progress:
+            for note in trainer.notes:
+                progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
-        def report(step: int, figures: dict[str, float]) -> None:
-            progress.update(progress.task_ids[0], completed=step)
-            progress.console.print(f"step {step}: {in_words(figures)}", markup=False, highlight=False, soft_wrap=True)
+            def report(step: int, figures: dict[str, float]) -> None:
+                progress.update(progress.task_ids[0], completed=step)
+                line = f"step {step}: {in_words(figures)}"
+                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-        trainer.train(report)
-    damaged = trainer.samples.photos.damaged if trainer.samples.photos else 0
+            trainer.train(report)
+    best, photos = trainer.best, trainer.samples.photos
+    damaged = f" Photos that turned out damaged: {photos.damaged}." if photos and photos.damaged else ""
     return (
         f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
-        f"the log {output / 'log.jsonl'}." + (f" Photos that turned out damaged: {damaged}." if damaged else "")
+        + (
+            f"those with the best AP ({best.ap:.3f}, at step {best.step}) best.safetensors beside them, "
+            if best
+            else ""
+        )
+        + f"the log {output / 'log.jsonl'}.{damaged}"
     )
 
 
 def run_profile(recipe: Path, overrides: Sequence[str]) -> str:
     """Where the time of a training step goes, part by part."""
     from app.machine import machine
+    from engine.training.distributed import refuse_torchrun
     from engine.training.profiling import profile
     from engine.training.recipe import load_recipe
 
+    refuse_torchrun("swahr train --profile")
     measured = profile(load_recipe(recipe, list(overrides)))
     whole = sum(measured.seconds.values())
     lines = [f"{machine()}; {measured.batch} pictures a step; medians of {measured.steps} steps:"]

@@ -40,14 +40,30 @@ def train(
     profile: Annotated[
         bool, typer.Option("--profile", help="Train nothing: say where the time of a step goes on this machine.")
     ] = False,
+    tensorboard: Annotated[
+        bool | None,
+        typer.Option(
+            "--tensorboard/--no-tensorboard",
+            help="Write curves and maps for TensorBoard, into the run's folder.",
+            show_default="if it is installed",
+        ),
+    ] = None,
 ) -> None:
-    """Train a network as a recipe says."""
-    from app.training import run_profile, run_training
+    """Train a network as a recipe says. Under torchrun, all processes train it together."""
+    from app.training import TrainingOptions, run_profile, run_training
+    from engine.training.distributed import StoppedElsewhereError
 
     if profile:
         typer.echo(run_profile(recipe, settings or []))
         return
-    typer.echo(run_training(recipe, output, resume, changed, settings or []))
+    try:
+        said = run_training(recipe, TrainingOptions(output, resume, changed, settings or (), tensorboard))
+    except StoppedElsewhereError as error:
+        if error.is_told_here:
+            raise
+        raise typer.Exit(error.exit_code) from None
+    if said:
+        typer.echo(said)
 
 
 def evaluate(

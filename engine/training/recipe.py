@@ -79,17 +79,24 @@ class DataSettings:
 class Schedule:
     """Adam with linear warm-up and linear decay to 0, and how often things happen (in steps of one batch).
 
+    batch: all pictures of one step, over all processes and passes. accumulate: in how many passes each process takes
+    its share of them, where they do not fit into memory at once; batch normalisation sees one pass at a time.
+    sync_batch_norm: whether it sees the pictures of all processes, so that their number changes nothing. compile: train
+    the network compiled by `torch.compile`, which changes rounding only.
     epochs: above 0, how often as many pictures are shown as there are photos; `steps` then follows from it.
     warm_up_epochs: the same for `warm_up`.
     trunk_rate: learning rate of the trunk, as a part of the rest's. ema: decay of the averaged weights a step.
     precision: "bfloat16" (autocast), "float32", or "auto": bfloat16 where the device is quick at it.
-    workers: processes that make pictures. threads: of the training itself on a CPU, 0 for one a core; 1 is much faster
-    than 2 where other programs keep the cores busy.
+    workers: processes that make pictures, for each that trains. threads: of the training itself on a CPU, 0 for one a
+    core; 1 is much faster than 2 where other programs keep the cores busy.
     """
 
     steps: int = 6000
     epochs: float = 0.0
     batch: int = 16
+    accumulate: int = 1
+    sync_batch_norm: bool = True
+    compile: bool = False
     learning_rate: float = 1e-3
     trunk_rate: float = 1.0
     warm_up: int = 200
@@ -104,7 +111,7 @@ class Schedule:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "save_every", "evaluate_every", "log_every"):
+        for name in ("steps", "batch", "accumulate", "save_every", "evaluate_every", "log_every"):
             if getattr(self, name) < 1:
                 raise SwahrError(f"schedule.{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("epochs", "warm_up_epochs", "workers", "threads"):
@@ -202,10 +209,10 @@ def find_recipe(path: Path) -> Path:
 def first_difference(one: dict[str, Any], other: dict[str, Any], tested: bool = False) -> str | None:
     """The first setting in which two recipes (`Recipe.to_dict`) would give different runs, in words; None if none.
 
-    Where the files lie, how many processes and threads work, how often things are saved and how the result is tested
-    changes nothing; with `tested`, how it is tested counts as well.
+    Where the files lie, how many processes and threads work and whether they run compiled code, how often things are
+    saved and how the result is tested changes nothing; with `tested`, how it is tested counts as well.
     """
-    free = {"workers", "threads", "save_every", "evaluate_every", "log_every"}
+    free = {"workers", "threads", "compile", "save_every", "evaluate_every", "log_every"}
     # Files know no tuples; and what a setting usually is, a run did before there was that setting.
     one, other, usual = (json.loads(json.dumps(values)) for values in (one, other, Recipe().to_dict()))
     for section in ("model", "mixture", "augmentation", "loss", "schedule", *(["test"] if tested else [])):

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import multiprocessing
-import pickle
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
-from engine.backends import eager
-from engine.checkpoint import ModelMetadata, save_weights
+from engine.checkpoint import ModelMetadata
 from engine.errors import SwahrError
 from engine.stopwatch import Stopwatch
 from engine.training.average import rising_average
-from engine.training.coco import CocoPhotos
+from engine.training.bad_batch import GRADIENT_NORM, NotFiniteError, check_finite, keep_bad_batch
+from engine.training.batch_norm import synchronise_batch_norm
+from engine.training.batches import batches, check_shares, note_on_processes, worker_deaths_in_words
 from engine.training.cpu import keep_memory, speed_up_depthwise
-from engine.training.evaluation import require_coco_eval
+from engine.training.curves import Curves
+from engine.training.distributed import ALONE, Processes, StoppedElsewhereError
+from engine.training.fixed_pictures import FixedPictures
 from engine.training.initial import freeze, initial_network
+from engine.training.means import Means
 from engine.training.objective import total_loss
 from engine.training.recipe import Recipe, first_difference, load_recipe
-from engine.training.samples import TrainingSamples
+from engine.training.run_folder import Best, RunFolder
+from engine.training.setup import (
+    compile_network,
+    compiler_errors_in_words,
+    parameter_groups,
+    wants_bfloat16,
+    with_samples,
+)
 from engine.training.testing import figures_of
-from grouping import Skeleton
-
-_log = logging.getLogger(__name__)
 
 Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and figures
 
@@ -41,91 +43,153 @@ Report = Callable[[int, dict[str, float]], None]  # step, averaged losses and fi
 class Trainer:
     """One training run: network, averaged network, optimiser and the step they are at.
 
-    `output` is the run's folder: `state.pt` (everything needed to go on), `weights.safetensors` (averaged weights,
-    ready for `PoseEstimator`) and `log.jsonl` (losses and evaluations by step).
+    output: the run's folder, see `RunFolder`. processes: those that share the run; only the first writes and evaluates.
+    tensorboard: whether to write curves and pictures for TensorBoard as well.
     stopwatch: how long each part of the last update took, exact on a GPU while `measuring` waits for it.
+    notes: sentences that the user should read, such as that a run goes on in another way than before.
+    best: the highest AP so far, whose weights are kept; None before the first evaluation.
     """
 
-    def __init__(self, recipe: Recipe, output: Path, device: str = "auto") -> None:
-        self.output = Path(output)
-        self.device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-        torch.manual_seed(recipe.schedule.seed)
-        self.network = initial_network(recipe)
-        self.config = self.network.config
-        self.recipe, self.samples = _with_samples(recipe, self.config.skeleton)
-        self.network.to(self.device, memory_format=torch.channels_last)
-        self.average = AveragedModel(self.network, multi_avg_fn=rising_average(recipe.schedule.ema), use_buffers=True)
-        keep_memory()
-        speed_up_depthwise(self.network)
-        self.frozen = freeze(self.network, recipe.model.frozen)
-        self.optimiser = torch.optim.Adam(_parameter_groups(self.network, recipe), fused=self.device.type != "mps")
-        self.half = _wants_bfloat16(recipe.schedule.precision, self.device)
+    def __init__(
+        self,
+        recipe: Recipe,
+        output: Path,
+        device: str = "auto",
+        processes: Processes = ALONE,
+        tensorboard: bool = False,
+    ) -> None:
+        self.folder, self.processes, self.device = RunFolder(output), processes, processes.device(device)
+        with processes.first_goes_ahead():
+            torch.manual_seed(recipe.schedule.seed)
+            self.network = initial_network(recipe)
+            self.config = self.network.config
+            self.recipe, self.samples = with_samples(recipe, self.config.skeleton)
+            check_shares(self.recipe.schedule, processes)
+            self.pictures = None
+            if tensorboard and processes.is_first:
+                self.pictures = FixedPictures(self.recipe, self.config.skeleton, self.samples, self._normalise)
+        self._prepare()
+        self.curves: Curves | None = None
+        self.best: Best | None = None
+        self.notes: list[str] = []
         self.stopwatch = Stopwatch()
         self.measuring = False
         self.step = 0
+
+    def _prepare(self) -> None:
+        """Bring the network to its device, make its average and its optimiser, and connect it with its replicas."""
+        schedule = self.recipe.schedule
+        self.network.to(self.device, memory_format=torch.channels_last)
+        self.average = AveragedModel(self.network, multi_avg_fn=rising_average(schedule.ema), use_buffers=True)
+        keep_memory()
+        speed_up_depthwise(self.network)
+        if schedule.sync_batch_norm and self.processes.count > 1:
+            self.network = synchronise_batch_norm(self.network, self.device)
+        self.frozen = freeze(self.network, self.recipe.model.frozen)
+        self.optimiser = torch.optim.Adam(parameter_groups(self.network, self.recipe), fused=self.device.type != "mps")
+        self.half = wants_bfloat16(schedule.precision, self.device)
+        if schedule.compile:
+            compile_network(self.network, self.device)
+        self.replica = self.processes.replicate(self.network)
 
     def train(self, report: Report | None = None, until: int | None = None, validate: bool = True) -> None:
         """Train to the recipe's last step, or only to step `until`; saves the state at the end.
 
         validate: whether to evaluate on the validation photos on the way and at the end. Raises SwahrError when a loss
-        is no longer finite, and names it.
+        or a gradient is no longer finite, names it and keeps the pictures of that step.
         """
         schedule = self.recipe.schedule
         last = min(until or schedule.steps, schedule.steps)
         if schedule.threads:
             torch.set_num_threads(schedule.threads)
-        self.output.mkdir(parents=True, exist_ok=True)
+        if self.processes.is_first:
+            self.folder.create()
+            self.folder.drop_log_after(self.step)
+            self.curves = Curves(self.folder.path, self.step) if self.pictures else None
+        try:
+            with worker_deaths_in_words(self.folder.way_on), compiler_errors_in_words():
+                self._train(last, report, validate)
+        except NotFiniteError as error:
+            raise self._with_bad_batch(error) from error
+        finally:
+            if self.curves:
+                self.curves.close()
+
+    def _train(self, last: int, report: Report | None, validate: bool) -> None:
+        schedule = self.recipe.schedule
+        validate = validate and bool(self.recipe.data.validation)
+        if validate and self.step and self._due(schedule.evaluate_every, last):
+            if self.processes.is_first and not self.folder.was_evaluated(self.step):
+                self._look(report, validate)  # it was cut off while it evaluated
+            self.processes.wait()
+        self._log_what_is_left_out()
+        means = Means()
+        for sample in batches(self.samples, schedule, self.step, last, self.processes):
+            means.add(self.update(sample))
+            if self._due(schedule.log_every, last):
+                rate = schedule.learning_rate * schedule.rate(self.step - 1)
+                self.log(means.taken(schedule.batch) | {"learning_rate": rate} | self._damaged(), report)
+            evaluation_due = self._due(schedule.evaluate_every, last)
+            if (validate and evaluation_due) or self._due(schedule.save_every, last):
+                self.save()
+            if evaluation_due:
+                if self.processes.is_first:
+                    self._look(report, validate)
+                self.processes.wait()
+                means.restart_clock()
+
+    def _log_what_is_left_out(self) -> None:
         photos = self.samples.photos
         if photos and self.step == 0 and (left_out := photos.left_out()):
             self.log({**left_out, "photos": len(photos)}, None)
-        sums, taken, since = {}, 0, time.monotonic()
-        for sample in self._batches(last):
-            taken += 1
-            for name, value in self.update(sample).items():
-                sums[name] = sums.get(name, 0.0) + value
-            if self._due(schedule.log_every, last):
-                figures = {name: value / taken for name, value in sums.items()}
-                if photos and photos.damaged:
-                    figures["damaged_photos"] = photos.damaged
-                figures["images_per_second"] = taken * schedule.batch / (time.monotonic() - since)
-                self.log(figures, report)
-                sums, taken, since = {}, 0, time.monotonic()
-            evaluation_due = validate and self.recipe.data.validation and self._due(schedule.evaluate_every, last)
-            if evaluation_due or self._due(schedule.save_every, last):
-                self.save()
-            if evaluation_due:
-                self.log(self.evaluate(), report)
-                since = time.monotonic()
+
+    def _damaged(self) -> dict[str, float]:
+        """How many photos this process's workers found damaged so far, if any."""
+        photos = self.samples.photos
+        return {"damaged_photos": photos.damaged} if photos and photos.damaged else {}
 
     def _due(self, every: int, last: int) -> bool:
         return self.step % every == 0 or self.step == last
 
     def update(self, sample: dict[str, Tensor]) -> dict[str, float]:
-        """One step on one batch; returns the losses by name."""
+        """One step, of which `sample` is this process's share; returns what `_gradients` does."""
         schedule = self.recipe.schedule
         for group in self.optimiser.param_groups:
             group["lr"] = schedule.learning_rate * group["share"] * schedule.rate(self.step)
-        self.network.train()
+        self.replica.train()
         for module in self.frozen:
             module.eval()
         self.stopwatch.start()
-        sample = {name: value.to(self.device, non_blocking=True) for name, value in sample.items()}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            outputs = self.network(self._normalise(sample["image"]))
-        self._lap("forward")
-        loss, parts = total_loss(outputs, sample, self.recipe.loss)
-        values = dict(zip(parts, torch.stack(list(parts.values())).tolist(), strict=True))  # waits for a GPU once
-        _check_finite(values, self.step)
-        self._lap("losses")
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self._lap("backward")
+        values = self._gradients(sample)
+        check_finite(values, self.step)  # all processes see the same values, so all stop
         self.optimiser.step()
         self._lap("Adam")
         self.average.update_parameters(self.network)
         self._lap("average")
         self.step += 1
         return values
+
+    def _gradients(self, sample: dict[str, Tensor]) -> dict[str, float]:
+        """Compute the step's gradients; returns the losses by name and the gradients' norm, over all processes."""
+        passes = self.recipe.schedule.accumulate
+        parts = {name: value.chunk(passes) for name, value in sample.items()}
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = torch.zeros((), device=self.device)
+        for number in range(passes):
+            own = {name: value[number].to(self.device, non_blocking=True) for name, value in parts.items()}
+            waits = self.processes.count == 1 or number == passes - 1
+            with nullcontext() if waits else self.replica.no_sync():
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                    outputs = self.replica(self._normalise(own["image"]))
+                self._lap("forward")
+                loss, named = total_loss(outputs, own, self.recipe.loss)
+                self._lap("losses")
+                (loss / passes).backward()
+                self._lap("backward")
+            losses = losses + torch.stack(list(named.values())).detach() / passes
+        norm = get_total_norm([one.grad for one in self.network.parameters() if one.grad is not None])
+        values = self.processes.mean(torch.cat((losses, norm[None]))).tolist()  # waits for a GPU once
+        return dict(zip((*named, GRADIENT_NORM), values, strict=True))
 
     def _lap(self, part: str) -> None:
         self.stopwatch.lap(part, self.device if self.measuring else None)
@@ -134,80 +198,90 @@ class Trainer:
         """COCO figures of the averaged weights, tested as the recipe says."""
         return figures_of(self.average.module, self.recipe, str(self.device))
 
-    def log(self, figures: dict[str, float], report: Report | None) -> None:
-        with (self.output / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step, **{k: round(v, 6) for k, v in figures.items()}}) + "\n")
+    def _look(self, report: Report | None, validate: bool) -> None:
+        """Evaluate the averaged weights, if `validate`, and keep the best; show their maps of the fixed pictures."""
+        if validate:
+            figures = self.evaluate()
+            if self.best is None or figures["AP"] > self.best.ap:
+                self.best = Best(figures["AP"], self.step)
+                self.folder.write_best(self.average.module, self.best)
+            self.log(figures, report, "validation")
+        if self.curves:
+            for kind, shown in self.pictures.panels(self.average.module).items():
+                self.curves.pictures(self.step, kind, shown)
+            self.curves.flush()
+
+    def log(self, figures: dict[str, float], report: Report | None, kind: str = "training") -> None:
+        """Note figures of this step, "training" or "validation", in log and curves, and tell `report`."""
+        if not self.processes.is_first:
+            return
+        self.folder.append_log(self.step, figures)
+        if self.curves:
+            self.curves.figures(self.step, kind, figures)
         if report:
             report(self.step, figures)
 
     def save(self) -> None:
-        """Write averaged weights and state, each under a temporary name first."""
+        """Write averaged weights and state."""
+        if not self.processes.is_first:
+            return
         # Weights first: they are refused when they are not finite, and then the last sound state stays.
-        save_weights(self.output / "weights.safetensors", self.average.module, ModelMetadata.of(self.config))
-        state = {
-            "recipe": self.recipe.to_dict(),
-            "step": self.step,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        temporary = self.output / "state.pt.partial"
-        torch.save(state, temporary)
-        temporary.replace(self.output / "state.pt")
+        self.folder.write_weights(self.average.module)
+        if self.curves:
+            self.curves.flush()
+        self.folder.write_state(
+            {
+                "recipe": self.recipe.to_dict(),
+                "processes": self.processes.count,
+                "step": self.step,
+                "best": self.best and [self.best.ap, self.best.step],
+                "network": self.network.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+            }
+        )
 
     def restore(self, changed: bool = False) -> None:
-        """Go on from the folder's `state.pt`; log lines written after it was saved are dropped.
+        """Go on from the folder's `state.pt`; what was logged after it was saved is dropped when training goes on.
 
         A recipe that would give another run than the saved one is refused, unless `changed` says that this is meant.
+        Another number of processes is noted.
         """
-        path = self.output / "state.pt"
-        if not path.exists():
-            raise SwahrError(f"{self.output} holds no state.pt to go on from; leave out --resume to start anew.")
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+
+        def use(state: dict[str, Any]) -> None:
             difference = first_difference(state["recipe"], self.recipe.to_dict())
             if difference and not changed:
                 raise SwahrError(
-                    f"{path} was trained with another recipe ({difference}); use that recipe, "
+                    f"{self.folder.state} was trained with another recipe ({difference}); use that recipe, "
                     "or add --changed to go on with the new one."
                 )
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step = state["step"]
-        except (RuntimeError, ValueError, KeyError, pickle.UnpicklingError, EOFError) as error:
-            reason = str(error).splitlines()[0]
-            raise SwahrError(f"{path} cannot be resumed: it is damaged or of another network ({reason}).") from None
-        self._drop_log_after(self.step)
+            self.best = self.folder.read_best(self.step, state.get("best"))
+            note = note_on_processes(state.get("processes", 1), self.processes, self.step, self.recipe.schedule)
+            self.notes += [note] if note else []
 
-    def _drop_log_after(self, step: int) -> None:
-        log = self.output / "log.jsonl"
-        if log.exists():
-            lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
-            log.write_text("".join(f"{line}\n" for line in lines))
+        self.folder.read_state(self.device, use)
+
+    def _with_bad_batch(self, error: NotFiniteError) -> SwahrError:
+        """The same error, once the first process has kept the pictures of the step."""
+        if not self.processes.is_first:
+            self.processes.wait()
+            return StoppedElsewhereError(self.processes)
+        batch = self.recipe.schedule.batch
+        kept = keep_bad_batch(
+            self.folder.path, self.step, self.samples, range(batch * self.step, batch * (self.step + 1))
+        )
+        self.processes.wait()
+        return NotFiniteError(error.what, self.folder.way_on(), kept)
 
     def _normalise(self, images: Tensor) -> Tensor:
         metadata = ModelMetadata.of(self.config)
         mean, std = (torch.tensor(v, device=self.device)[:, None, None] * 255 for v in (metadata.mean, metadata.std))
-        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
-
-    def _batches(self, last: int) -> Iterator[dict[str, Tensor]]:
-        schedule = self.recipe.schedule
-        # Forked workers share the annotations; systems that cannot fork load in this process.
-        workers = schedule.workers if "fork" in multiprocessing.get_all_start_methods() else 0
-        loader = DataLoader(
-            self.samples,
-            schedule.batch,
-            sampler=range(self.step * schedule.batch, last * schedule.batch),
-            num_workers=workers,
-            prefetch_factor=4 if workers else None,
-            multiprocessing_context="fork" if workers else None,
-        )
-        try:
-            yield from loader
-        except SwahrError as error:
-            # A worker's error arrives with its whole traceback in the message; its own sentence is the last part.
-            raise SwahrError(str(error).rstrip().rpartition("SwahrError: ")[2]) from None
+        images = images.to(self.device).to(mean.dtype)
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
 def open_run(
@@ -216,6 +290,8 @@ def open_run(
     resume: bool = False,
     changed: bool = False,
     overrides: list[str] | None = None,
+    processes: Processes = ALONE,
+    tensorboard: bool = False,
 ) -> Trainer:
     """A trainer for what the recipe file says, in the folder `output`; with `resume`, at its saved state.
 
@@ -223,61 +299,11 @@ def open_run(
     run already is refused unless it is resumed.
     """
     recipe = load_recipe(recipe_path, overrides)
-    output = Path(output)
-    if not resume and (output / "state.pt").exists():
+    if not resume and RunFolder(output).has_state:
         raise SwahrError(
             f"{output} holds a training run already; add --resume to go on with it, or name another folder."
         )
-    trainer = Trainer(recipe, output)
+    trainer = Trainer(recipe, output, processes=processes, tensorboard=tensorboard)
     if resume:
         trainer.restore(changed)
     return trainer
-
-
-def _with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSamples]:
-    """The recipe with its epochs counted in steps, and the pictures that it asks for."""
-    data = recipe.data
-    photos = _photos(data.train, data.images, skeleton, data.skip_broken) if data.train else None
-    if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
-        _photos(data.validation, data.validation_images or data.images, skeleton, data.skip_broken)
-        require_coco_eval()
-    base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
-    samples = TrainingSamples(
-        photos, skeleton, recipe.mixture, recipe.augmentation, recipe.schedule.seed, 0, base_width
-    )
-    schedule = recipe.schedule.in_steps(samples.drawn)
-    samples.count = schedule.steps * schedule.batch
-    return replace(recipe, schedule=schedule), samples
-
-
-def _photos(annotations: str, images: str, skeleton: Skeleton, skip_broken: bool) -> CocoPhotos:
-    """The photos of an annotation file; what is left out of them is said."""
-    photos = CocoPhotos(Path(annotations), Path(images) if images else None, skeleton, skip_broken)
-    for note in photos.notes():
-        _log.warning(note)
-    return photos
-
-
-def _wants_bfloat16(precision: str, device: torch.device) -> bool:
-    if precision != "auto":
-        return precision == "bfloat16"
-    # Without instructions for it a processor emulates bfloat16 convolutions, ten times slower than float32.
-    return eager.has_bfloat16() if device.type == "cpu" else device.type == "cuda"
-
-
-def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    trunk, rest = [], []
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            (trunk if name.startswith("trunk.") else rest).append(parameter)
-    groups = [{"params": rest, "share": 1.0}]
-    return groups + ([{"params": trunk, "share": recipe.schedule.trunk_rate}] if trunk else [])
-
-
-def _check_finite(values: dict[str, float], step: int) -> None:
-    for name, value in values.items():
-        if not np.isfinite(value):
-            raise SwahrError(
-                f"The loss '{name}' became {value} at step {step}; lower schedule.learning_rate or use "
-                'schedule.precision = "float32", and go on from the last state with --resume.'
-            )

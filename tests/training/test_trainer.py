@@ -1,6 +1,8 @@
 """A run that was interrupted ends as one that was not; what goes wrong is said."""
 
 import json
+import runpy
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -88,8 +90,8 @@ def test_the_log_averages_what_was_run_and_forgets_what_is_run_again(tmp_path):
     assert resumed.step == 5 and steps == [2, 4, 5]
     (tmp_path / "log.jsonl").write_text(log.read_text() + '{"step": 6}\n')
     resumed.restore()
-    assert '"step": 6' not in log.read_text()
     resumed.train(until=6)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [2, 4, 5, 6]
     last = json.loads(log.read_text().splitlines()[-1])
     whole = Trainer(small_recipe(log_every=1), tmp_path / "whole")
     whole.train(until=6)
@@ -185,3 +187,58 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
 def test_resuming_nothing_is_explained(tmp_path):
     with pytest.raises(SwahrError, match=r"no state\.pt"):
         Trainer(small_recipe(), tmp_path).restore()
+
+
+def gradients(trainer, sample):
+    values = trainer._gradients(sample)
+    return values, torch.cat([one.grad.flatten() for one in trainer.network.parameters() if one.grad is not None])
+
+
+def test_passes_add_up_to_the_step_they_are_parts_of(tmp_path):
+    answers = []
+    for accumulate in (1, 2):
+        trainer = Trainer(small_recipe(batch=4, accumulate=accumulate), tmp_path)
+        trainer.network.eval()  # with its own statistics in every pass it would be another step
+        sample = {name: torch.stack([trainer.samples[i][name] for i in range(4)]) for name in trainer.samples[0]}
+        answers.append(gradients(trainer, sample))
+    (values, whole), (values_of_passes, in_passes) = answers
+    assert values_of_passes == pytest.approx(values, rel=1e-4)
+    torch.testing.assert_close(in_passes, whole, rtol=1e-3, atol=1e-4 * whole.abs().max().item())
+
+
+def test_passes_that_do_not_come_out_even_are_refused(tmp_path):
+    with pytest.raises(SwahrError, match="which 1 process in 3 passes cannot share out evenly"):
+        Trainer(small_recipe(batch=4, accumulate=3), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_alike_and_goes_on_uncompiled(tmp_path, monkeypatch):
+    small = runpy.run_path(str(Path(__file__).with_name("train_small.py")))["SmallNetwork"]
+    monkeypatch.setattr("engine.training.trainer.initial_network", lambda recipe: small())
+    losses = []
+    for compiled in (False, True):
+        trainer = Trainer(small_recipe(steps=2, log_every=1, save_every=1, compile=compiled), tmp_path / str(compiled))
+        trainer.train(lambda step, figures: losses.append(figures["heatmap_fine"]), until=2)
+    assert trainer.network._compiled_call_impl is not None
+    assert losses[2:] == pytest.approx(losses[:2], rel=1e-4)
+    resumed = Trainer(small_recipe(steps=2, compile=False), tmp_path / "True")
+    resumed.restore()
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(resumed.network.state_dict()[name], value)
+
+
+def test_without_a_compiler_compiling_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.backends.inductor.shutil.which", lambda name: None)
+    with pytest.raises(SwahrError, match=r"schedule\.compile cannot be had on cpu: there is no C\+\+ compiler"):
+        Trainer(small_recipe(compile=True), tmp_path)
+
+
+def test_what_a_compiler_cannot_do_is_explained(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no such instruction")
+
+    trainer = Trainer(small_recipe(steps=1), tmp_path)
+    trainer.network.compile(backend=fails)
+    with pytest.raises(SwahrError, match=r"cannot be compiled here \(.*\); set schedule\.compile to false") as error:
+        trainer.train()
+    assert "\n" not in str(error.value)
