@@ -17,13 +17,13 @@ _BLOCK = 32  # tiles that are passed over together
 
 
 class Bounds(NamedTuple):
-    """What is known of each tile for one person: [tiles] and up to a block more, which promise nothing."""
+    """What is known of each tile for one person: [tiles] and at least a block more, which promises nothing."""
 
     nearest: NDArray[np.float32]  # rounded distance of the tile's tags from the person's mean tag, at least
     farthest: NDArray[np.float32]  # at most
     most: NDArray[np.float32]  # heatmap - round(tag distance), at most
     sure: NDArray[np.float32]  # what it is where the highest value lies at the greatest distance
-    waiting: NDArray[np.int32]  # room for tiles to look into
+    waiting: NDArray[np.int32]  # [tiles], room for those to look into
 
 
 @njit(cache=True, nogil=True)

@@ -109,8 +109,11 @@ def warm_up() -> None:
     """Compile grouping ahead of the first image: some seconds once on a machine, much less afterwards."""
     keypoints = COCO17.num_keypoints
     heatmaps = np.ones((keypoints, 1, 1), np.float32)
+    heatmaps[-1] = 0  # which is then looked for once more, by code of its own
     group(heatmaps, heatmaps[..., None])
-    group_outputs(np.ones((1, 3 * keypoints, 1, 1)), np.ones((1, 2 * keypoints, 2, 2)), np.eye(2, 3))
+    coarse, fine = np.ones((1, 3 * keypoints, 1, 1)), np.ones((1, 2 * keypoints, 2, 2))
+    coarse[:, 2 * keypoints - 1] = fine[:, -1] = 0
+    group_outputs(coarse, fine, np.eye(2, 3))
 
 
 def compiled_folder() -> Path:

@@ -42,7 +42,7 @@ def read_csv(path: Path) -> Poses:
             rows = list(group)
             people = People.empty(skeleton or COCO17)
             if rows[0].person is not None:
-                skeleton = skeleton or _skeleton(path, rows[0])
+                skeleton = skeleton or _skeleton(path, rows)
                 people = _people(path, rows, skeleton)
             frames.append(PosedFrame(index, time, people, name=name))
     # Frames without people that came before the skeleton was known get it as well.
@@ -82,15 +82,17 @@ def _row(row: list[str], line: int) -> _Row:
     )
 
 
-def _skeleton(path: Path, row: _Row) -> Skeleton:
-    """That which begins with the first person's first keypoint."""
+def _skeleton(path: Path, rows: list[_Row]) -> Skeleton:
+    """That which begins with the first person's first keypoint, and has all the others."""
+    first, named = rows[0].keypoint, {row.keypoint for row in rows}
     for skeleton in SKELETONS.values():
-        if skeleton.names[0] == row.keypoint:
+        if skeleton.names[0] == first and named <= set(skeleton.names):
             return skeleton
     error = ValueError(
-        f"neither {' nor '.join(SKELETONS)} begins with the keypoint {row.keypoint}, and JSON lines alone tell others"
+        f"neither {' nor '.join(SKELETONS)} begins with the keypoint {first} and has all the others, "
+        "and JSON lines alone tell other skeletons"
     )
-    raise damaged(f"{path}, line {row.line},", error)
+    raise damaged(f"{path}, line {rows[0].line},", error)
 
 
 def _people(path: Path, rows: list[_Row], skeleton: Skeleton) -> People:

@@ -48,7 +48,7 @@ def keep_bad_batch(folder: Path, step: int, samples: TrainingSamples, indices: S
     """
     try:
         path = _keep(folder, step, samples, indices)
-    except (OSError, RuntimeError) as error:  # PyTorch's of a full disk is a RuntimeError
+    except (OSError, RuntimeError, SwahrError) as error:  # PyTorch's of a full disk is a RuntimeError
         return f" (its pictures could not be kept: {str(error).splitlines()[0].rstrip('.')})"
     return f" (its pictures are in {path} and {path.with_suffix('.png').name})"
 

@@ -136,6 +136,7 @@ class _AnnotationChecker:
         problem = self._flag_fault(entry, where) or self._keypoint_fault(entry, values, where)
         if problem:
             self._findings.add(*problem)
+            self._hide(entry, photo)  # left out or not, somebody is there
             return
         keypoints = self._centred(values, photo, where)
         if entry.get("iscrowd") or not keypoints[:, 2].any():
@@ -255,9 +256,20 @@ class _AnnotationChecker:
             photo.ignored.extend(rings_of({"bbox": entry.get("bbox")}, photo.size_wh))
         except ValueError:
             self._findings.add("unknown regions", f"{problem}; correct or remove it.")
+            self._hide(entry, photo)
             return False
         self._findings.add("wrong segmentations", f"{problem}; its whole box is ignored instead.")
         return True
+
+    def _hide(self, entry: Entry, photo: CheckedPhoto) -> None:
+        """Ignore what an annotation that is left out covers: its segmentation, else its box, else the whole photo."""
+        width, height = photo.size_wh
+        for region in (entry, {"bbox": entry.get("bbox")}, {"bbox": [0, 0, width, height]}):
+            try:
+                photo.ignored.extend(rings_of(region, photo.size_wh))
+                return
+            except ValueError:
+                continue
 
     def _remarks(
         self, entry: Entry, photo: CheckedPhoto, keypoints: NDArray[np.float32], where: str

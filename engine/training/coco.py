@@ -127,13 +127,16 @@ class CocoPhotos(Sequence[PhotoRecord]):
             float(table.crowd_indices[at]),
         )
 
-    def load(self, index: int) -> LabelledImage:
+    def load(self, index: int, among: NDArray[np.int64] | None = None) -> LabelledImage:
         """Read photo `index`; a picture that is missing, damaged or of another size is named in the error.
 
         Where broken ones are skipped, the next photo takes its place, with a warning when the broken one is first met.
+        among: rising indices, `index` one of them, of those that may take it; None: all.
         """
-        for step in range(len(self)):
-            at = (index + step) % len(self)
+        allowed = np.arange(len(self)) if among is None else among
+        first = int(np.searchsorted(allowed, index))
+        for step in range(len(allowed)):
+            at = int(allowed[(first + step) % len(allowed)])
             record = self[at]
             try:
                 return LabelledImage(_pixels(record), record.keypoints.copy(), list(record.ignored))

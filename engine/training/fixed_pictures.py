@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 from engine.aggregate import aggregate
 from engine.geometry import Resize
-from engine.training.coco import CocoPhotos
 from engine.training.recipe import Recipe
 from engine.training.samples import TrainingSamples
+from engine.training.setup import open_photos
 from grouping import Skeleton
 
 Image = NDArray[np.uint8]  # RGB [H, W, 3]
@@ -37,8 +36,9 @@ class FixedPictures:
         self.skeleton, self.normalise = skeleton, normalise
         data = recipe.data
         if data.validation:
-            photos = CocoPhotos(Path(data.validation), Path(data.validation_images or data.images), skeleton)
-            whole = [photos.read(index) for index in range(min(NUMBER, len(photos)))]
+            images = data.validation_images or data.images
+            photos = open_photos(data.validation, images, skeleton, data.skip_broken)
+            whole = [photos.load(index).image for index in range(min(NUMBER, len(photos)))]
             self.images = [Resize.fit(one.shape[1::-1], recipe.mixture.size).image(one) for one in whole]
         else:
             shown = islice((samples[index]["image"] for index in range(len(samples))), NUMBER)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class Means:
@@ -28,6 +29,9 @@ class Means:
         self._begin()
         return figures
 
-    def restart_clock(self) -> None:
-        """Do not count the time since the last step, in which something else was done."""
-        self._since = time.monotonic()
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time in which what stands inside is done."""
+        began = time.monotonic()
+        yield
+        self._since += time.monotonic() - began

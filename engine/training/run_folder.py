@@ -125,6 +125,6 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a file that gets its name, on the disk, only when it is complete."""
     unfinished = path.with_name(f"{path.name}.partial")
     write(unfinished)
-    with unfinished.open("rb") as file:
+    with unfinished.open("r+b") as file:  # some systems want to write what they sync
         os.fsync(file.fileno())
     unfinished.replace(path)

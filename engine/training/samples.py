@@ -93,7 +93,8 @@ class TrainingSamples(Dataset):
             check_skeleton(skeleton)
         if photos is not None:
             weights = _photo_weights(photos, mixture)
-            self.drawn = int(np.count_nonzero(weights))
+            self._shown = np.flatnonzero(weights)
+            self.drawn = len(self._shown)
             self._cumulative = np.cumsum(weights / weights.sum())
             self._empty = photos.without_people()
 
@@ -126,7 +127,7 @@ class TrainingSamples(Dataset):
         masks = [np.zeros((size // stride,) * 2, np.uint8) for stride in STRIDES.values()]
         people = []
         for window in windows:
-            photo = self.photos.load(int(np.searchsorted(self._cumulative, rng.random())))
+            photo = self.photos.load(int(np.searchsorted(self._cumulative, rng.random())), self._shown)
             size_wh = (photo.image.shape[1], photo.image.shape[0])
             matrix, flipped = random_affine(rng, size_wh, window, self.augmentation, photo.keypoints)
             people.append(place(photo, matrix, flipped, window, canvas, masks, self.skeleton))
@@ -137,7 +138,7 @@ class TrainingSamples(Dataset):
         background = None
         if self.photos is not None and len(self._empty) and rng.random() < 0.7:
             canvas = np.zeros((size, size, 3), np.uint8)
-            photo = self.photos.load(self._empty[rng.integers(len(self._empty))])
+            photo = self.photos.load(self._empty[rng.integers(len(self._empty))], self._empty)
             window = Window(0, 0, size, size)
             ranges = replace(self.augmentation, scale=(0.5, 0.8), translation=0.05)
             matrix, flipped = random_affine(rng, (photo.image.shape[1], photo.image.shape[0]), window, ranges)

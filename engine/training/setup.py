@@ -26,9 +26,9 @@ _log = logging.getLogger(__name__)
 def with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSamples]:
     """The recipe with its epochs counted in steps, and the pictures that it asks for."""
     data = recipe.data
-    photos = _photos(data.train, data.images, skeleton, data.skip_broken) if data.train else None
+    photos = _said(open_photos(data.train, data.images, skeleton, data.skip_broken)) if data.train else None
     if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
-        _photos(data.validation, data.validation_images or data.images, skeleton, data.skip_broken)
+        _said(open_photos(data.validation, data.validation_images or data.images, skeleton, data.skip_broken))
         require_coco_eval()
     base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
     samples = TrainingSamples(
@@ -39,9 +39,13 @@ def with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSa
     return replace(recipe, schedule=schedule), samples
 
 
-def _photos(annotations: str, images: str, skeleton: Skeleton, skip_broken: bool) -> CocoPhotos:
-    """The photos of an annotation file; what is left out of them is said."""
-    photos = CocoPhotos(Path(annotations), Path(images) if images else None, skeleton, skip_broken)
+def open_photos(annotations: str, images: str, skeleton: Skeleton, skip_broken: bool) -> CocoPhotos:
+    """The photos of an annotation file as a recipe names it; without `images` they are looked for beside it."""
+    return CocoPhotos(Path(annotations), Path(images) if images else None, skeleton, skip_broken)
+
+
+def _said(photos: CocoPhotos) -> CocoPhotos:
+    """The same photos, once what is left out of them is said."""
     for note in photos.notes():
         _log.warning(note)
     return photos

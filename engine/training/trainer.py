@@ -133,10 +133,10 @@ class Trainer:
             if (validate and evaluation_due) or self._due(schedule.save_every, last):
                 self.save()
             if evaluation_due:
-                if self.processes.is_first:
-                    self._look(report, validate)
-                self.processes.wait()
-                means.restart_clock()
+                with means.paused():
+                    if self.processes.is_first:
+                        self._look(report, validate)
+                    self.processes.wait()
 
     def _log_what_is_left_out(self) -> None:
         photos = self.samples.photos
@@ -298,12 +298,14 @@ def open_run(
     With `changed` as well, go on although the recipe is another than that of the saved state. A folder that holds a
     run already is refused unless it is resumed.
     """
-    recipe = load_recipe(recipe_path, overrides)
-    if not resume and RunFolder(output).has_state:
-        raise SwahrError(
-            f"{output} holds a training run already; add --resume to go on with it, or name another folder."
-        )
+    with processes.first_goes_ahead():
+        recipe = load_recipe(recipe_path, overrides)
+        if not resume and RunFolder(output).has_state:
+            raise SwahrError(
+                f"{output} holds a training run already; add --resume to go on with it, or name another folder."
+            )
     trainer = Trainer(recipe, output, processes=processes, tensorboard=tensorboard)
     if resume:
-        trainer.restore(changed)
+        with processes.first_goes_ahead():
+            trainer.restore(changed)
     return trainer

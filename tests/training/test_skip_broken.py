@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.errors import SwahrError
+from engine.training.coco import CocoPhotos
 from engine.training.recipe import DataSettings, Recipe, Schedule
 from engine.training.samples import Mixture
 from engine.training.trainer import Trainer
+from grouping import COCO17
 
 
 @pytest.fixture
@@ -98,3 +100,28 @@ def test_a_photo_that_breaks_later_stops_a_run_that_does_not_skip(folder):
         (folder / f"{number}.jpg").write_bytes(b"broken since")
     with pytest.raises(SwahrError, match="cannot be decoded as a picture"):
         trainer.train()
+
+
+def test_fixed_pictures_leave_out_what_is_broken_as_well(folder):
+    pytest.importorskip("tensorboard")
+    data = {"validation": str(folder / "labels.json"), "skip_broken": True}
+    trainer = Trainer(recipe(folder, **data), folder / "run", tensorboard=True)
+    assert len(trainer.pictures.images) == 4
+    beside = recipe(folder, images="", **data)  # found beside the annotations
+    assert len(Trainer(beside, folder / "other", tensorboard=True).pictures.images) == 4
+
+
+def test_another_photo_without_people_takes_the_place_of_a_broken_one(folder):
+    labels = json.loads((folder / "labels.json").read_text())
+    for number, grey in ((11, 10), (12, 40)):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((80, 100, 3), grey, np.uint8))
+        labels["images"].append({"id": number, "file_name": f"{number}.png", "width": 100, "height": 80})
+    labels["images"].insert(0, labels["images"].pop())  # people stand between the two in the file
+    (folder / "labels.json").write_text(json.dumps(labels))
+    photos = CocoPhotos(folder / "labels.json", folder, COCO17, skip_broken=True)
+    empty = photos.without_people()
+    assert empty.tolist() == [0, 5]  # not that whose only person has faulty labels
+    assert photos[1].path.name == "3.jpg" and len(photos[1].keypoints) == 0 and len(photos[1].ignored) == 1
+    (folder / "12.png").write_bytes(b"broken since")
+    assert (photos.load(0, empty).image == 10).all()
+    assert len(photos.load(0).ignored) == 1  # any other will do
