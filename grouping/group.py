@@ -25,7 +25,7 @@ from .refine import fill_missing_keypoints, mean_tags, place_keypoints
 from .sigmas import read_alphas, sigmas_of
 from .skeleton import COCO17, Skeleton
 from .tiles import tile_counts, tile_ranges
-from .workers import share_out
+from .workers import share, take
 
 _DEFAULTS = GroupingOptions()
 _LAYOUT = ("C_CONTIGUOUS", "WRITEABLE", "ALIGNED")  # Numba would compile anew, for seconds, for others
@@ -172,7 +172,7 @@ class _Scene:
 
     def scan(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], flip_indices: NDArray[np.int64]) -> None:
         """Find the candidates; where `fine` is not empty, the maps are first made from it and `coarse`."""
-        share_out(
+        share(
             _scan, 2 * len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
             self.tag_doublings, self.threshold, self.kernel, self.maxima, self.lowest, self.highest, self.counts,
             self.pixels, self.values, self.finite,
@@ -182,13 +182,16 @@ class _Scene:
 
 @njit(cache=True, nogil=True)
 def _scan(
-    start, step, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
+    taken, coarse, fine, flip_indices, heatmaps, doublings, tags, tag_doublings, threshold, kernel, maxima,
     lowest, highest, counts, pixels, values, finite,
 ):  # fmt: skip
     """Everything that is done map by map before matching, while a map is in the cache: K heatmaps, then K of tags."""
     keypoints = len(heatmaps)
     minima = np.empty_like(maxima[:1])
-    for index in range(start, 2 * keypoints, step):
+    while True:
+        index = take(taken)
+        if index >= 2 * keypoints:
+            return
         keypoint = index % keypoints
         if index >= keypoints:
             if fine.size:
@@ -236,7 +239,7 @@ def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> Peop
         means = mean_tags(people, scene.candidate_tags)
         # Those that most people miss first, so that the threads get alike.
         order = np.argsort(-missing, kind="stable")[: np.count_nonzero(missing)]
-        share_out(
+        share(
             fill_missing_keypoints, len(order), order, scene.heatmaps, scene.doublings, scene.maxima, scene.tags,
             scene.tag_doublings, scene.lowest, scene.highest, people, means, keypoints,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .bounds import bound_tiles, room_for_bounds
 from .interpolation import value_at
 from .search import best_pixel, forget_tiles, room_for_tiles
+from .workers import take
 
 _SLACK = np.float32(1e-6)  # by how much, relatively, interpolation may leave the range of what lies around
 
@@ -78,8 +79,7 @@ def mean_tags(people: NDArray[np.int64], tags: NDArray[np.float32]) -> NDArray[n
 
 @njit(cache=True, nogil=True)
 def fill_missing_keypoints(
-    start: int,
-    step: int,
+    taken: NDArray[np.int64],
     order: NDArray[np.int64],
     heatmaps: NDArray[np.float32],
     doublings: int,
@@ -92,7 +92,7 @@ def fill_missing_keypoints(
     means: NDArray[np.float32],
     keypoints: NDArray[np.float32],
 ) -> None:
-    """Write what is missing of every step-th keypoint in `order`, from `start` on, into keypoints [P, K, 3].
+    """Write what is missing of the keypoints in `order`, those not `taken` by other threads, into keypoints [P, K, 3].
 
     The place is the pixel with the highest heatmap value - round(distance of its tag to the person's mean tag), the
     first in reading order; it is taken if its heatmap value is above 0, the same way placed as a candidate.
@@ -102,7 +102,11 @@ def fill_missing_keypoints(
     num_tags, tiles = tagmaps.shape[3], maxima.shape[1] * maxima.shape[2]
     slack = _SLACK if doublings or tag_doublings else np.float32(0)
     bounds, drawn = room_for_bounds(tiles), room_for_tiles(tiles, num_tags)
-    for keypoint in order[start::step]:
+    while True:
+        turn = take(taken)
+        if turn >= len(order):
+            return
+        keypoint = order[turn]
         heatmap, tagmap = heatmaps[keypoint], tagmaps[keypoint]
         one_map = heatmap.reshape((*heatmap.shape, 1))
         low, high = lowest[keypoint].reshape((num_tags, tiles)), highest[keypoint].reshape((num_tags, tiles))

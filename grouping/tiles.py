@@ -34,26 +34,26 @@ def tile_ranges(
     doubled those of the pixels that it lies between.
     """
     height, width, num_tags = map_.shape
-    lines = map_.reshape(height, width * num_tags).view(np.int32)
-    low_band, high_band = np.empty(width * num_tags, np.int32), np.empty(width * num_tags, np.int32)
+    bits = map_.reshape(map_.size).view(np.int32)
     size, margin = TILE >> doublings, 1 if doublings else 0
-    low_line = np.empty(lowest.shape[2] * size + 2 * margin, np.int32)
-    high_line = np.empty(len(low_line), np.int32)
+    length = (lowest.shape[2] * size + 2 * margin) * num_tags
+    low, high = np.empty(length, np.int32), np.empty(length, np.int32)
+    low_spans, high_spans = np.empty(length, np.int32), np.empty(length, np.int32)
     lows, highs = lowest.view(np.int32), highest.view(np.int32)
     for row in range(lowest.shape[1]):
         first, last = max(row * size - margin, 0), min((row + 1) * size + margin, height)
-        _begin(low_band, high_band, lines[first])
-        for y in range(first + 1, last):
-            _widen(low_band, high_band, lines[y])
+        _bound_lines(bits, width * num_tags, first, last, low, high, margin * num_tags)
+        _repeat_ends(low, width, num_tags, margin)
+        _repeat_ends(high, width, num_tags, margin)
+        reached = 1
+        while reached < size + 2 * margin:
+            step = min(reached, size + 2 * margin - reached)
+            _bound_pairs(low, high, step * num_tags, low_spans, high_spans)
+            low, high, low_spans, high_spans = low_spans, high_spans, low, high
+            reached += step
         for index in range(num_tags):
-            _spread(low_band, index, num_tags, margin, low_line)
-            _spread(high_band, index, num_tags, margin, high_line)
-            if doublings == 0:
-                _cut_16(low_line, high_line, lows[index, row], highs[index, row])
-            elif doublings == 1:
-                _cut_8(low_line, high_line, lows[index, row], highs[index, row])
-            else:
-                _cut_4(low_line, high_line, lows[index, row], highs[index, row])
+            _pick(low, index, size * num_tags, lows[index, row])
+            _pick(high, index, size * num_tags, highs[index, row])
     return _finite(lows.reshape(lows.size), highs.reshape(highs.size))
 
 
@@ -77,61 +77,61 @@ def _finite(lows: NDArray[np.int32], highs: NDArray[np.int32]) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _begin(low: NDArray[np.int32], high: NDArray[np.int32], line: NDArray[np.int32]) -> None:
-    """Begin both ends of the ranges [w * T] at a line's values."""
-    for x in range(len(low)):
-        low[x] = high[x] = in_order(line[x])
-
-
-@njit(cache=True, nogil=True)
-def _widen(low: NDArray[np.int32], high: NDArray[np.int32], line: NDArray[np.int32]) -> None:
-    """Widen the ranges `low` to `high` to a line's values, all [w * T].
-
-    Line by line: taking several at once is no faster from the cache, and slower from memory.
-    """
-    for x in range(len(low)):
-        value = in_order(line[x])
-        low[x], high[x] = min(low[x], value), max(high[x], value)
-
-
-@njit(cache=True, nogil=True)
-def _spread(band: NDArray[np.int32], index: int, num_tags: int, margin: int, line: NDArray[np.int32]) -> None:
-    """Copy one tag's values from `band` [w * T] into `line`, which begins `margin` earlier; its ends are repeated."""
-    width = len(band) // num_tags
-    for x in range(width):
-        line[margin + x] = band[x * num_tags + index]
-    line[:margin] = line[margin]
-    line[margin + width :] = line[margin + width - 1]
-
-
-@njit(cache=True, nogil=True)
-def _cut_16(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
-    _cut(low, high, 16, 16, lowest, highest)
-
-
-@njit(cache=True, nogil=True)
-def _cut_8(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
-    _cut(low, high, 8, 10, lowest, highest)
-
-
-@njit(cache=True, nogil=True)
-def _cut_4(low: NDArray[np.int32], high: NDArray[np.int32], lowest: NDArray[np.int32], highest: NDArray[np.int32]):
-    _cut(low, high, 4, 6, lowest, highest)
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _cut(
+def _bound_lines(
+    bits: NDArray[np.int32],
+    length: int,
+    first: int,
+    last: int,
     low: NDArray[np.int32],
     high: NDArray[np.int32],
-    size: int,
-    span: int,
-    lowest: NDArray[np.int32],
-    highest: NDArray[np.int32],
+    begin: int,
 ) -> None:
-    """The range of `span` pixels from every size-th on, as float32's bits. Known lengths become vector instructions."""
-    for column in range(len(lowest)):
-        left = column * size
-        least, most = low[left], high[left]
-        for x in range(left + 1, left + span):
-            least, most = min(least, low[x]), max(most, high[x])
-        lowest[column], highest[column] = in_order(least), in_order(most)
+    """Write the range of each place in the lines `first` to `last` - 1, of this length, into low and high.
+
+    There they stand from `begin` on, as whole numbers by `in_order`. Line by line: taking several at once is slower
+    from memory. No slices are taken, for Numba counts each, and indices are unsigned, for it counts negative ones from
+    the end: either costs more than the work itself.
+    """
+    start, length, begin = np.uint64(first) * np.uint64(length), np.uint64(length), np.uint64(begin)
+    for x in range(length):
+        low[begin + x] = high[begin + x] = in_order(bits[start + x])
+    for _ in range(first + 1, last):
+        start += length
+        for x in range(length):
+            value = in_order(bits[start + x])
+            low[begin + x] = min(low[begin + x], value)
+            high[begin + x] = max(high[begin + x], value)
+
+
+@njit(cache=True, nogil=True)
+def _repeat_ends(line: NDArray[np.int32], width: int, num_tags: int, margin: int) -> None:
+    """Repeat a line's first pixel, of T values, in the margin before it, and its last one up to the end."""
+    for place in range(margin * num_tags):
+        line[place] = line[margin * num_tags + place % num_tags]
+    for place in range((margin + width) * num_tags, len(line)):
+        line[place] = line[place - num_tags]
+
+
+@njit(cache=True, nogil=True)
+def _bound_pairs(
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
+    step: int,
+    low_pairs: NDArray[np.int32],
+    high_pairs: NDArray[np.int32],
+) -> None:
+    """Write what the range at each place and that `step` places on have together, as far as the line goes.
+
+    Into other arrays: LLVM makes vector instructions of it only if nothing overlaps.
+    """
+    step = np.uint64(step)
+    for x in range(np.uint64(len(low)) - step):
+        low_pairs[x] = min(low[x], low[x + step])
+        high_pairs[x] = max(high[x], high[x + step])
+
+
+@njit(cache=True, nogil=True)
+def _pick(line: NDArray[np.int32], begin: int, step: int, bounds: NDArray[np.int32]) -> None:
+    """Write every step-th value of a line, from `begin` on, as float32's bits."""
+    for column in range(len(bounds)):
+        bounds[column] = in_order(line[begin + column * step])

@@ -1,4 +1,4 @@
-"""Keypoints shared out over threads: compiled code that holds no GIL needs no processes.
+"""Keypoints shared among threads: compiled code that holds no GIL needs no processes.
 
 Numba's own parallel loops may be entered by one thread at a time, and which of its threading layers a machine has is
 chance; an ordinary pool of threads may be used by any number.
@@ -11,24 +11,41 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
 MOST_THREADS = 8  # the maps' rows come from memory, which more threads read no faster
 
 
-def share_out(function: Callable[..., object], count: int, *arguments: object) -> None:
-    """Call `function(start, step, *arguments)` for start 0 to step - 1, in parallel.
+def share(function: Callable[..., object], count: int, *arguments: object) -> None:
+    """Call `function(taken, *arguments)` on as many threads as `count` things to do can keep busy.
 
-    Each call has every step-th of `count` things to do, from `start` on. An error of any is raised here, after all have
-    ended.
+    Each call does the thing `take(taken)` until there are no more: a thread takes a while to wake up, in which the
+    others go on. An error of any is raised here, after all have ended.
     """
-    step = max(1, min(_usable_cores(), MOST_THREADS, count))
-    others = [_pool().submit(function, start, step, *arguments) for start in range(1, step)]
+    taken = np.zeros(1, np.int64)
+    threads = max(1, min(_usable_cores(), MOST_THREADS, count))
+    others = [_pool().submit(function, taken, *arguments) for _ in range(1, threads)]
     try:
-        function(0, step, *arguments)
+        function(taken, *arguments)
     finally:
         errors = [other.exception() for other in others]
     for error in errors:
         if error:
             raise error
+
+
+@intrinsic
+def take(typing_context, taken):
+    """How often this was called with the same int64 array [1] before, whatever other threads do at the same time."""
+
+    def add_one(context, builder, signature, arguments):
+        counter = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", counter, cgutils.intp_t(1), "monotonic")
+
+    return types.int64(taken), add_one
 
 
 def _usable_cores() -> int:
