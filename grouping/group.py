@@ -230,7 +230,7 @@ def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> Peop
         scene.counts, scene.values, scene.candidate_tags, order, options.tag_threshold, options.max_people
     )
     keypoints = place_keypoints(scene.heatmaps, scene.doublings, people, scene.pixels, scene.values, options.adjust)
-    scores = keypoints[:, :, 2].mean(axis=1)
+    scores = keypoints[:, :, 2].mean(axis=1, dtype=np.float64)  # exact, so that those who stay are the same everywhere
     if len(people) > options.max_people:
         kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
         people, keypoints, scores = people[kept], keypoints[kept], scores[kept]

@@ -269,19 +269,20 @@ __device__ inline Key highest_of(Key own, Key* shared) {
     return shared[0];
 }
 
-// For each missing keypoint (wanted [., 2]: person, keypoint) the pixel with the highest heatmap - round(distance of
-// its tag to the person's mean tag), described in words [., 6 + T]. means [P, T]. One block a missing keypoint; tiles
-// whose bound is below the best so far are passed over, the most promising one comes first.
+// For each keypoint that one of num_people people misses (chosen [P, K] is below 0), the pixel with the highest heatmap -
+// round(distance of its tag to the person's mean tag), described in words [P, K, 6 + T]. means [P, T]. One block a
+// keypoint of a person; tiles whose bound is below the best so far are passed over, the most promising one comes first.
 __global__ void fill_missing(
     OUTPUT(tags), OUTPUT(alphas), const int* flips, int passes, int keypoints, const float* halves, int height, int width,
-    int rows, int columns, const float* maxima, const float* lowest, const float* highest, const int* wanted,
-    const float* means, float* words
+    int rows, int columns, const float* maxima, const float* lowest, const float* highest, const int* num_people,
+    const int* chosen, const float* means, float* words
 ) {
     BIND(tags);
     BIND(alphas);
     __shared__ Key reduced[THREADS];
     __shared__ float bounds[THREADS];
-    int person = wanted[2 * blockIdx.x], keypoint = wanted[2 * blockIdx.x + 1], tiles = rows * columns;
+    int person = blockIdx.x / keypoints, keypoint = blockIdx.x % keypoints, tiles = rows * columns;
+    if (person >= *num_people || chosen[blockIdx.x] >= 0) return;
     const float* half = halves + (long long)keypoint * height * width;
     const float* mean = means + (long long)person * passes;
     int full_height = 2 * height, full_width = 2 * width, promising = -1;

@@ -1,10 +1,10 @@
-"""Grouping on the GPU: maps stay there, and of one image only candidates and missing keypoints come to the host.
+"""Grouping on the GPU: maps and candidates stay there, and of one image only the people come to the host, in one copy.
 
-The kernels are in `kernels.cu`; CuPy compiles them when they are first used and launches them on the caller's stream,
-on memory that PyTorch and CuPy share.
+The kernels are in `kernels.cu` and `matching.cu`; CuPy compiles them when they are first used and launches them on the
+caller's stream, on memory that PyTorch and CuPy share.
 
 Letters: F passes (1, or 2: the image and its mirror image), K keypoints, T tags a keypoint, M candidates a keypoint (at
-most), P people.
+most), P people (at most).
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .matching import match_candidates
 from .options import GroupingOptions
 from .people import People
-from .refine import mean_tags
 from .sigmas import sigmas_of
 from .skeleton import COCO17, Skeleton
 
-SOURCE = Path(__file__).with_name("kernels.cu")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("kernels.cu", "matching.cu"))
 COMPILER_OPTIONS = ("--std=c++17", "--fmad=false")  # the CPU does not fuse multiplication and addition either
-KERNELS = ("average", "tag_ranges", "find_peaks", "choose", "fill_missing")
-THREADS, TILE, MOST_PEAKS, MOST_REACH = 256, 32, 2048, 8  # as in the source
+KERNELS = ("average", "tag_ranges", "find_peaks", "choose", "match", "fill_missing")
+THREADS, MATCHING_THREADS, TILE, MOST_PEAKS, MOST_REACH = 256, 32, 32, 2048, 8  # as in the source
 _DEFAULTS = GroupingOptions()
 
 
 class NotFiniteError(ValueError):
     """The network's outputs hold NaN or infinity: not the GPU's fault, as other errors here are."""
+
+
+def source() -> str:
+    """The kernels, as one text."""
+    return "".join(path.read_text() for path in SOURCES)
 
 
 class Device(Protocol):
@@ -43,14 +46,14 @@ class Device(Protocol):
 
     def zeros(self, shape: Sequence[int], dtype: DTypeLike) -> Any: ...
 
-    def put(self, array: NDArray) -> Any:
-        """A host array's copy on the device."""
+    def constant(self, numbers: tuple[int, ...]) -> Any:
+        """An int32 array on the device, which is not written to."""
 
     def get(self, array: Any) -> NDArray:
         """A device array's copy on the host, once everything launched before is done."""
 
     def launch(self, kernel: str, grid: tuple[int, int, int], arguments: Sequence[Any]) -> None:
-        """Run a kernel with blocks of THREADS threads; arguments are device arrays and numpy scalars."""
+        """Run a kernel with blocks of THREADS threads, or MATCHING_THREADS; arguments are arrays and numpy scalars."""
 
 
 def can_group(options: GroupingOptions) -> bool:
@@ -68,14 +71,14 @@ def group_outputs_on(
 ) -> People | None:
     """`grouping.group_outputs` for outputs that lie on a device, float32 in any layout.
 
-    Two copies cross to the host: the candidates, and after matching what was found of missing keypoints. Returns None
-    where a map has more peaks than the kernels have room for (noise, not people); the CPU then has to do it. Raises
-    NotFiniteError if a value is NaN or infinite.
+    One copy crosses to the host: the people. Returns None where a map has more peaks than the kernels have room for
+    (noise, not people); the CPU then has to do it. Raises NotFiniteError if a value is NaN or infinite.
     """
     keypoints, (passes, _, height, width) = skeleton.num_keypoints, fine.shape
     rows, columns = -(-2 * height // TILE), -(-2 * width // TILE)
     limit = min(options.max_people, 4 * height * width)
-    flips = device.put(np.array(skeleton.flip_indices, np.int32))
+    room = min(options.max_people, keypoints * limit)
+    flips = device.constant(skeleton.flip_indices)
     heatmaps = (*_output(coarse[:, -2 * keypoints : -keypoints]), *_output(fine[:, -keypoints:]))
     tagmaps, alphas = _output(coarse[:, -keypoints:]), _output(fine[:, :keypoints])
     scale_branch = fine.shape[1] > keypoints  # without it the kernels read heatmaps for alphas, and nobody the result
@@ -85,9 +88,10 @@ def group_outputs_on(
     lowest, highest = (device.empty((keypoints, rows, columns, passes), np.float32) for _ in range(2))
     maxima = device.empty((keypoints, rows, columns), np.float32)
     keys = device.empty((keypoints, MOST_PEAKS), np.uint64)
-    # Whether all was finite, the number of candidates and the words on them come to the host together.
-    found = device.zeros((1 + keypoints * (1 + limit * (6 + passes)),), np.float32)
-    faults, counts, words = found[:1], found[1 : 1 + keypoints], found[1 + keypoints :]
+    words = device.empty((keypoints, limit, 6 + passes), np.float32)
+    # All that comes to the host lies together.
+    found = device.zeros((2 + keypoints + room * (keypoints * (7 + passes) + passes),), np.float32)
+    faults, num_people, counts, chosen, means, described = _parts(found, keypoints, room, passes)
 
     device.launch("average", (-(-height * width // THREADS), keypoints, 1), (*heatmaps, *common, *size, halves, faults))
     device.launch("tag_ranges", (keypoints, 1, 1), (*tagmaps, *common, *size, *tiles, lowest, highest, faults))
@@ -98,49 +102,61 @@ def group_outputs_on(
     device.launch(
         "choose", (keypoints, 1, 1), (*tagmaps, *alphas, *common, halves, *size, counts, keys, np.int32(limit), words)
     )
-    host = device.get(found)
-    if host[:1].view(np.int32)[0]:
-        raise NotFiniteError("the network's outputs hold values that are not finite numbers")
-    counts = host[1 : 1 + keypoints].view(np.int32).astype(np.int64)
-    if (counts > MOST_PEAKS).any():
-        return None
-    counts = counts.clip(max=limit)
-    candidates = host[1 + keypoints :].reshape(keypoints, limit, 6 + passes)
-
-    tags = np.ascontiguousarray(candidates[..., 6:])
-    order = np.array(skeleton.grouping_order, np.int64)
-    values = np.ascontiguousarray(candidates[..., 2])
-    people = match_candidates(counts, values, tags, order, options.tag_threshold, options.max_people)
-    detected = people >= 0
-    described = np.where(detected[..., None], candidates[np.arange(keypoints), people], 0)  # [P, K, 6 + T]
-    scores = described[..., 2].mean(axis=1)
-    if len(people) > options.max_people:
-        kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
-        people, detected, described, scores = people[kept], detected[kept], described[kept], scores[kept]
-    wanted = np.ascontiguousarray(np.argwhere(~detected), np.int32)
-    if options.refine and len(wanted):
-        means = mean_tags(people, tags)
-        filled = device.empty((len(wanted), 6 + passes), np.float32)
+    reals, numbers = scratch_for_matching(keypoints, limit, options.max_people, passes)
+    device.launch(
+        "match",
+        (1, 1, 1),
+        (
+            faults, counts, words, device.constant(skeleton.grouping_order), *np.int32((keypoints, passes, limit)),
+            np.int32(options.max_people), np.float64(options.tag_threshold), device.empty((reals,), np.float64),
+            device.empty((numbers,), np.int32), num_people, chosen, means, described,
+        ),
+    )  # fmt: skip
+    if options.refine:
         device.launch(
             "fill_missing",
-            (len(wanted), 1, 1),
+            (room * keypoints, 1, 1),
             (
-                *tagmaps, *alphas, *common, halves, *size, *tiles, maxima, lowest, highest, device.put(wanted),
-                device.put(means), filled,
+                *tagmaps, *alphas, *common, halves, *size, *tiles, maxima, lowest, highest, num_people, chosen, means,
+                described,
             ),
         )  # fmt: skip
-        described[wanted[:, 0], wanted[:, 1]] = device.get(filled)
-    return _as_people(described, detected, scores, options, skeleton, scale_branch).transformed(to_source)
+
+    faults, num_people, counts, chosen, means, described = _parts(device.get(found), keypoints, room, passes)
+    if faults.view(np.int32)[0]:
+        raise NotFiniteError("the network's outputs hold values that are not finite numbers")
+    if (counts.view(np.int32) > MOST_PEAKS).any():
+        return None
+    present = slice(num_people.view(np.int32)[0])
+    detected = chosen.view(np.int32).reshape(room, keypoints)[present] >= 0
+    described = described.reshape(room, keypoints, 6 + passes)[present]
+    return _as_people(described, detected, options, skeleton, scale_branch).transformed(to_source)
+
+
+def _parts(found: Any, keypoints: int, room: int, tags: int) -> list[Any]:
+    """What `found` is made of, each flat, all but the last two of whole numbers' bits.
+
+    faults [1], num_people [1], counts [K], chosen [P, K], means [P, T], described [P, K, 6 + T].
+    """
+    lengths = (1, 1, keypoints, room * keypoints, room * tags, room * keypoints * (6 + tags))
+    ends = np.cumsum(lengths).tolist()
+    return [found[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+
+
+def scratch_for_matching(keypoints: int, limit: int, max_people: int, tags: int) -> tuple[int, int]:
+    """How many doubles and how many whole numbers the kernel `match` needs to work with."""
+    people = keypoints * limit  # if nothing matches
+    return 6 * max_people + people * (tags + 1) + limit * max_people, 4 * max_people + people * (1 + keypoints)
 
 
 def _as_people(
     described: NDArray[np.float32],
     detected: NDArray[np.bool_],
-    scores: NDArray[np.float32],
     options: GroupingOptions,
     skeleton: Skeleton,
     scale_branch: bool,
 ) -> People:
+    scores = np.where(detected, described[..., 2], 0).mean(axis=1, dtype=np.float64)
     present = described[..., 2] > 0
     shift = np.where(described[..., 3:5] > 0, np.float32(0.75), np.float32(0.25))
     moved = (detected & options.adjust) | ~detected
@@ -178,23 +194,33 @@ class CupyDevice:
         with self._stream:
             return self._cupy.zeros(shape, dtype)
 
-    def put(self, array: NDArray) -> Any:
-        with self._stream:
-            return self._cupy.asarray(array)
+    def constant(self, numbers: tuple[int, ...]) -> Any:
+        return _constant(self._cupy.cuda.Device().id, numbers)
 
     def get(self, array: Any) -> NDArray:
         return self._cupy.asnumpy(array, stream=self._stream)
 
     def launch(self, kernel: str, grid: tuple[int, int, int], arguments: Sequence[Any]) -> None:
         with self._stream:
-            _module(self._cupy.cuda.Device().id).get_function(kernel)(grid, (THREADS, 1, 1), tuple(arguments))
+            threads = MATCHING_THREADS if kernel == "match" else THREADS
+            _module(self._cupy.cuda.Device().id).get_function(kernel)(grid, (threads, 1, 1), tuple(arguments))
 
 
 @lru_cache
 def _module(device: int) -> Any:
     import cupy
 
-    return cupy.RawModule(code=SOURCE.read_text(), options=COMPILER_OPTIONS)
+    return cupy.RawModule(code=source(), options=COMPILER_OPTIONS)
+
+
+@lru_cache
+def _constant(device: int, numbers: tuple[int, ...]) -> Any:
+    """Copied once; whatever stream reads it later."""
+    import cupy
+
+    array = cupy.asarray(np.array(numbers, np.int32))
+    cupy.cuda.get_current_stream().synchronize()
+    return array
 
 
 def group_outputs_cuda(

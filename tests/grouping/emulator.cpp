@@ -67,5 +67,6 @@ EXPORT(average);
 EXPORT(tag_ranges);
 EXPORT(find_peaks);
 EXPORT(choose);
+EXPORT(match);
 EXPORT(fill_missing);
 }

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from grouping import COCO17, CROWDPOSE14, GroupingOptions, group_outputs, peaks_cuda
-from grouping.peaks_cuda import COMPILER_OPTIONS, KERNELS, SOURCE, can_group, group_outputs_on
+from grouping.matching import match_candidates
+from grouping.peaks_cuda import COMPILER_OPTIONS, KERNELS, can_group, group_outputs_on, scratch_for_matching
+from grouping.refine import mean_tags
 
 AFFINE = [[2.0, 0, 3], [0, 2, -1]]
 EMULATED_THREADS = 8
 PARAMETERS = {
     kernel: parameters.count(",") + 1 + 4 * parameters.count("OUTPUT")  # OUTPUT stands for five
-    for kernel, parameters in re.findall(r"__global__ void (\w+)\(([^{]*)\) \{", SOURCE.read_text())
+    for kernel, parameters in re.findall(r"__global__ void (\w+)\(([^{]*)\) \{", peaks_cuda.source())
 }
 
 
@@ -28,7 +30,7 @@ class Emulator:
 
     empty = staticmethod(lambda shape, dtype: np.full(shape, 77, dtype))
     zeros = staticmethod(np.zeros)
-    put = staticmethod(np.copy)
+    constant = staticmethod(lambda numbers: np.array(numbers, np.int32))
     get = staticmethod(np.copy)
 
     def launch(self, kernel, grid, arguments):
@@ -38,6 +40,8 @@ class Emulator:
                 values.append(ctypes.c_void_p(argument.ctypes.data))
             elif isinstance(argument, np.float32):
                 values.append(ctypes.c_float(argument))
+            elif isinstance(argument, np.float64):
+                values.append(ctypes.c_double(argument))
             else:
                 assert isinstance(argument, np.int32), type(argument)  # CuPy takes a plain int for 64 bits
                 values.append(ctypes.c_int(argument))
@@ -56,8 +60,10 @@ def emulator(tmp_path_factory) -> Emulator:
     if compiler is None:
         pytest.skip("there is no g++ to compile the emulator with")
     library = tmp_path_factory.mktemp("emulator") / "kernels.so"
+    kernels = library.with_suffix(".cu")
+    kernels.write_text(peaks_cuda.source())
     source = Path(__file__).with_name("emulator.cpp")
-    options = ["-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-pthread", f'-DKERNELS="{SOURCE}"']
+    options = ["-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-pthread", f'-DKERNELS="{kernels}"']
     subprocess.run([compiler, *options, str(source), "-o", str(library)], check=True, capture_output=True)
     return Emulator(library)
 
@@ -109,6 +115,48 @@ def test_any_layout_is_read_where_it_lies(emulator, crowd):
     np.testing.assert_array_equal(people.keypoints, plain.keypoints)
 
 
+def test_one_copy_an_image_crosses_to_the_host(emulator, crowd, monkeypatch):
+    copies = []
+    monkeypatch.setattr(emulator, "get", lambda array: copies.append(array.nbytes) or np.copy(array))
+    coarse, fine = crowd(7, COCO17, 3, 1, 16, 16, 0.02)
+    assert not group_outputs_on(emulator, coarse, fine, AFFINE).is_empty
+    assert len(copies) == 1
+    assert copies[0] < 2**15
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_matching_is_that_of_the_cpu_with_ties_and_too_many_people(emulator, seed):
+    random = np.random.default_rng(seed)
+    keypoints, tags = (17, 1) if seed % 2 else (14, 2)
+    limit = max_people = int(random.choice([1, 3, 6, 12]))
+    counts = random.integers(0, limit + 1, keypoints)
+    words = random.normal(0, 1, (keypoints, limit, 6 + tags)).astype(np.float32)
+    words[..., 2] = -np.sort(-random.integers(1, 9, (keypoints, limit)) / np.float32(8))
+    words[..., 6:] = random.integers(0, 4 * max_people, words[..., 6:].shape) / 4
+    order, threshold = random.permutation(keypoints), float(random.choice([0.2, 1.0]))
+
+    values, own = (np.ascontiguousarray(words[..., part]) for part in (2, slice(6, None)))
+    people = match_candidates(counts, values, own, order, threshold, max_people)
+    scores = np.where(people < 0, 0, values[np.arange(keypoints), people]).sum(axis=1, dtype=np.float64)
+    people = people[np.sort(np.argsort(-scores, kind="stable")[:max_people])]
+
+    room = min(max_people, keypoints * limit)
+    reals, numbers = scratch_for_matching(keypoints, limit, max_people, tags)
+    num_people, chosen = np.zeros(1, np.int32), np.full((room, keypoints), 77, np.int32)
+    means, described = np.zeros((room, tags), np.float32), np.zeros((room, keypoints, 6 + tags), np.float32)
+    arguments = (
+        np.zeros(1, np.int32), counts.astype(np.int32), words, order.astype(np.int32), *np.int32((keypoints, tags)),
+        *np.int32((limit, max_people)), np.float64(threshold), np.full(reals, np.nan), np.full(numbers, 77, np.int32),
+        num_people, chosen, means, described,
+    )  # fmt: skip
+    emulator.launch("match", (1, 1, 1), arguments)
+    assert num_people[0] == len(people)
+    np.testing.assert_array_equal(chosen[: len(people)], people)
+    np.testing.assert_array_equal(means[: len(people)], mean_tags(people, own))
+    kept = np.where(people[..., None] < 0, 0, words[np.arange(keypoints), people])
+    np.testing.assert_array_equal(described[: len(people)], kept)
+
+
 @pytest.mark.parametrize(("which", "map_"), [(0, 20), (0, 40), (1, 20)])
 def test_what_is_not_finite_is_refused(emulator, which, map_, crowd):
     pair = crowd(5, COCO17, 1, 1, 8, 8, 0.02)
@@ -134,7 +182,7 @@ def test_kernels_compile_for_every_gpu(architecture):
         nvrtc.getVersion()
     except (RuntimeError, OSError, AttributeError) as error:
         pytest.skip(f"NVRTC is not installed ({error})")
-    program = nvrtc.createProgram(SOURCE.read_text(), SOURCE.name, [], [])
+    program = nvrtc.createProgram(peaks_cuda.source(), "grouping.cu", [], [])
     try:
         nvrtc.compileProgram(program, [*COMPILER_OPTIONS, f"--gpu-architecture={architecture}"])
     except nvrtc.NVRTCError:
