@@ -18,7 +18,7 @@ import grouping
 from app.bench import check_json_path
 from app.machine import machine
 from engine.errors import SwahrError
-from grouping import COCO17, GroupingOptions
+from grouping import COCO17, GroupingOptions, peaks_cuda
 
 REFERENCE = Path("tests") / "grouping" / "reference.py"  # in the source tree; an installation does not have it
 
@@ -47,7 +47,8 @@ def bench_grouping(
 
     flip: two passes, of the image and its mirror image, and so two tags a keypoint, as the paper tests.
 
-    "fused" is what `PoseEstimator` runs, from the network's raw outputs; "maps" is `group` on maps of the input's
+    "fused" is what `PoseEstimator` runs, from the network's raw outputs, and "cuda" the same from outputs that lie on a
+    GPU, where there is one and CuPy; "maps" is `group` on maps of the input's
     size; "reference" is a plain PyTorch and SciPy implementation from those maps, where the source tree is at hand,
     and "projection" the time it needs to make them. `json_path`: where the figures are written as well.
     """
@@ -92,6 +93,9 @@ def _time_scene(
     paths: dict[str, tuple[Callable[[], object], int]] = {
         "fused": (lambda: grouping.group_outputs(coarse, fine, np.eye(2, 3), options), repeats)
     }
+    if torch.cuda.is_available() and importlib.util.find_spec("cupy") is not None:
+        on_gpu = tuple(maps.cuda().contiguous(memory_format=torch.channels_last) for maps in tensors)
+        paths["cuda"] = (lambda: peaks_cuda.group_outputs_cuda(*on_gpu, np.eye(2, 3), options), repeats)
     heatmaps, tags, _ = aggregate({1.0: tensors}, (size, size), COCO17.flip_indices)
     tags = tags.contiguous()  # the tags of both passes beside each other, as the published code has them
     plain = heatmaps.numpy(), tags.numpy()

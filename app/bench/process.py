@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +17,7 @@ from rich.table import Table
 
 from app.bench import check_json_path
 from app.engine_settings import EngineSettings
-from app.machine import machine
+from app.machine import machine, memory_in_use
 from app.over_time import OverTime
 from app.overlay import OverlayStyle
 from app.processing.options import ProcessOptions
@@ -30,6 +30,8 @@ from app.summary import Tally
 
 WARM_UP = 4  # runs of the network before it is measured
 KEPT = 64  # frames at once in memory, for what is measured on them
+ALONE = 1000  # frames that a stage alone is measured with, at the most: half of them before all together, half after
+SETTLED = 500  # frames after which memory is looked at
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,21 @@ class StageRate:
     rate: float
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Resident megabytes while all stages run, after the first frames: at first, at last, and between which limits."""
+
+    first: float
+    last: float
+    lowest: float
+    highest: float
+
+
 def bench_process(engine: EngineSettings, frames: int, json_path: Path | None = None) -> list[StageRate]:
     """Time reading, finding and writing, each alone, and `process`, on a video of the synthetic crowd; print a table.
 
     The video has 640×360 pixels and so many frames. What is asked of `process`: with nothing lost between the stages it
-    is as fast as the slowest of them, as far as they do not share cores.
+    is as fast as the slowest of them, as far as they do not share cores; and its memory stays where it is.
     """
     check_json_path(json_path)
     with TemporaryDirectory(prefix="swahr-bench-") as folder:
@@ -52,17 +64,33 @@ def bench_process(engine: EngineSettings, frames: int, json_path: Path | None = 
         _make_clip(clip, frames)
         estimator = engine.load()
         estimator.prepare(640, 360)
-        rates = [
-            StageRate("read", _rate(frames, lambda: _read(clip))),
-            StageRate("find", _find(estimator, clip, frames)),
-            StageRate("write", _write(estimator, clip, Path(folder), frames)),
-            StageRate("process", _whole(estimator, clip, Path(folder), frames)),
-        ]
-    _print(rates, frames)
+        share = min(frames, ALONE) // 2
+        before = _alone(estimator, clip, share)
+        whole, memory = _whole(estimator, clip, Path(folder), frames)
+        after = _alone(estimator, clip, share)
+    # Times add up, not rates: half of the frames were before, half after.
+    alone = [StageRate(stage, 2 / (1 / before[stage] + 1 / after[stage])) for stage in before]
+    rates = [*alone, StageRate("process", whole)]
+    _print(rates, frames, memory)
     if json_path is not None:
-        figures = {"machine": machine(), "frames": frames, "rates": {one.stage: one.rate for one in rates}}
+        figures = {
+            "machine": machine(),
+            "frames": frames,
+            "rates": {one.stage: one.rate for one in rates},
+            "memory_megabytes": None if memory is None else asdict(memory),
+        }
         json_path.write_text(json.dumps(figures, indent=1) + "\n")
     return rates
+
+
+def _alone(estimator: Any, clip: Path, frames: int) -> dict[str, float]:
+    """Frames a second of each stage while no other runs."""
+    with TemporaryDirectory(prefix="swahr-bench-") as folder:
+        return {
+            "read": _read(clip, frames),
+            "find": _find(estimator, clip, frames),
+            "write": _write(estimator, clip, Path(folder), frames),
+        }
 
 
 def _make_clip(path: Path, frames: int) -> None:
@@ -84,10 +112,13 @@ def _rate(frames: int, work: Callable[[], Any]) -> float:
     return frames / (time.perf_counter() - began)
 
 
-def _read(clip: Path) -> None:
-    with open_source(str(clip)) as source:
-        for _ in source:
-            pass
+def _read(clip: Path, frames: int) -> float:
+    def work() -> None:
+        with open_source(str(clip)) as source:
+            for _ in zip(range(frames), source, strict=False):
+                pass
+
+    return _rate(frames, work)
 
 
 def _some_frames(clip: Path, number: int) -> list[Frame]:
@@ -136,12 +167,19 @@ def _write(estimator: Any, clip: Path, folder: Path, frames: int) -> float:
         return _rate(frames, lambda: [write(one) for one in inferred()])
 
 
-def _whole(estimator: Any, clip: Path, folder: Path, frames: int) -> float:
+def _whole(estimator: Any, clip: Path, folder: Path, frames: int) -> tuple[float, Memory | None]:
     options = ProcessOptions(str(clip), folder / "out.mp4", folder / "out.jsonl", quiet=True)
-    return _rate(frames, lambda: process(options, load=lambda options, sigmas: estimator))
+    seen: list[float] = []
+
+    def progress(written: int, expected: int | None, rate: float) -> None:
+        if written >= SETTLED and written % 50 == 0 and (memory := memory_in_use()) is not None:
+            seen.append(memory / 2**20)
+
+    rate = _rate(frames, lambda: process(options, progress, load=lambda options, sigmas: estimator))
+    return rate, Memory(seen[0], seen[-1], min(seen), max(seen)) if seen else None
 
 
-def _print(rates: list[StageRate], frames: int) -> None:
+def _print(rates: list[StageRate], frames: int, memory: Memory | None) -> None:
     *alone, whole = rates
     slowest = min(alone, key=lambda one: one.rate)
     table = Table(title=f"{frames} frames of 640×360, {machine()}")
@@ -152,3 +190,8 @@ def _print(rates: list[StageRate], frames: int) -> None:
     console = Console()
     console.print(table)
     console.print(f"The slowest stage alone is '{slowest.stage}'. Cores are shared: each stage alone has all of them.")
+    if memory is not None:
+        console.print(
+            f"Memory: {memory.first:.0f} MB after {SETTLED} frames, {memory.last:.0f} MB at the end, "
+            f"between {memory.lowest:.0f} and {memory.highest:.0f} MB meanwhile."
+        )

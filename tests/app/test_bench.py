@@ -1,4 +1,4 @@
-"""`swahr bench grouping`: a table on the screen, figures in a file, bad values in one sentence."""
+"""`swahr bench grouping` and `process`: a table on the screen, figures in a file, bad values in one sentence."""
 
 import json
 
@@ -24,6 +24,20 @@ def test_grouping_is_measured_beside_the_reference(tmp_path, capsys):
         assert set(found) == {"fused", "maps", "reference", "projection"}
         assert found["fused"] == found["maps"] == found["reference"], scene
     assert by_scene[0, 64]["fused"] == 0 and by_scene[3, 128]["fused"] >= 3
+
+
+@pytest.mark.slow
+def test_all_stages_together_are_measured_beside_each_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("app.bench.process.SETTLED", 50)
+    path = tmp_path / "figures.json"
+    assert main(["bench", "process", "--size", "192", "--frames", "100", "--json", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "all together" in shown and "The slowest stage alone is" in shown
+    figures = json.loads(path.read_text())
+    assert set(figures["rates"]) == {"read", "find", "write", "process"}
+    assert min(figures["rates"].values()) > 0
+    memory = figures["memory_megabytes"]
+    assert memory is None or memory["lowest"] <= min(memory["first"], memory["last"]) <= memory["highest"]
 
 
 @pytest.mark.parametrize(

@@ -9,26 +9,28 @@ from pathlib import Path
 
 import pytest
 
+from app.machine import memory_in_use
+
 FRAMES, WARM = 10_000, 500
 MEGABYTE = 2**20
 
 SCRIPT = """
-import importlib.util, json, os, sys
+import importlib.util, json, sys
 import engine
 spec = importlib.util.spec_from_file_location("cut_off", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 engine.PoseEstimator = module.PictureEstimator
 from pathlib import Path
+from app.machine import memory_in_use
 from app.processing.options import ProcessOptions
 from app.processing.run import process
 
-page = os.sysconf("SC_PAGE_SIZE")
 memory = []
 
 def progress(frames, expected, rate):
     if frames % 100 == 0:
-        memory.append(int(Path("/proc/self/statm").read_text().split()[1]) * page)
+        memory.append(memory_in_use())
 
 process(ProcessOptions("in.mp4", Path("out.mp4"), Path("out.jsonl"), quiet=True, csv=Path("out.csv")), progress)
 print(json.dumps(memory))
@@ -36,7 +38,7 @@ print(json.dumps(memory))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory there is in use")
+@pytest.mark.skipif(memory_in_use() is None, reason="only Linux tells how much memory there is in use")
 def test_memory_is_flat_over_ten_thousand_frames(tools, tmp_path):
     write_clip(tools, tmp_path / "in.mp4")
     command = [sys.executable, "-c", SCRIPT, str(Path(__file__).with_name("cut_off.py"))]

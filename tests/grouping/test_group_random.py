@@ -1,15 +1,14 @@
 """group() on random crowds: equal to the oracle, whatever the arrays' layout and however many threads."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from app.machine import memory_in_use
 from grouping import COCO17, CROWDPOSE14, GroupingOptions, Skeleton, group, group_outputs
 
 # With the 100 fused cases of test_outputs, 500 in all.
@@ -162,16 +161,13 @@ def test_memory_does_not_grow_over_ten_thousand_calls(crowd):
         group_outputs(*outputs[number % 4], np.eye(2, 3))
         group(*maps)
 
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    if not Path("/proc/self/statm").exists():
+    if memory_in_use() is None:
         pytest.skip("memory in use is read from /proc, which is not here")
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(call, range(600)))
-    before = resident()
+    before = memory_in_use()
     for number in range(3000):
         call(number)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(call, range(2000)))
-    assert resident() - before < 4e6  # 10,000 calls of the two
+    assert memory_in_use() - before < 4e6  # 10,000 calls of the two
