@@ -36,12 +36,14 @@ class GroupingChoice:
 
     threshold: a keypoint's least heatmap value, the options' detection_threshold.
     tag_threshold: a keypoint joins a person whose mean tag is nearer than this. max_people: the most people returned.
+    person_threshold: a person's least score.
     Raises SwahrError for a value out of range.
     """
 
     threshold: float | None = None
     tag_threshold: float | None = None
     max_people: int | None = None
+    person_threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self._chosen:
@@ -58,6 +60,7 @@ class GroupingChoice:
             "detection_threshold": self.threshold,
             "tag_threshold": self.tag_threshold,
             "max_people": self.max_people,
+            "person_threshold": self.person_threshold,
         }
         return {name: value for name, value in options.items() if value is not None}
 

@@ -30,6 +30,9 @@ TagThreshold = Annotated[
 MaxPeople = Annotated[
     int | None, typer.Option(min=1, help="The most people in one frame.", show_default="the model's own")
 ]
+PersonThreshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="A person's least score.", show_default="the model's own")
+]
 Flip = Annotated[bool, typer.Option("--flip", help="Also look at the mirror image: slower, more exact.")]
 
 

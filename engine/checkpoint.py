@@ -40,7 +40,7 @@ class ModelMetadata:
     preset: the network's preset. skeleton: what its keypoints are, or a built-in one's name; in the file a built-in one
         is its name, any other one is described in full.
     mean, std: normalisation of R, G, B on the scale 0 to 1. input_size: pixels of the input's short side.
-    detection_threshold, tag_threshold: how grouping is meant to be run.
+    detection_threshold, tag_threshold, person_threshold: how grouping is meant to be run.
     pixel_offset: input pixels by which what the network points at lies left of and above the truth. Own training
         leaves none; the published weights were trained with pixel centres at integers, and are half a pixel off.
     license, notes: for people. figures: names and values, such as {"AP": 0.31}.
@@ -51,6 +51,7 @@ class ModelMetadata:
     input_size: int
     detection_threshold: float
     tag_threshold: float = 1.0
+    person_threshold: float = 0.1
     pixel_offset: float = 0.0
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -66,6 +67,7 @@ class ModelMetadata:
             "input_size": self.input_size > 0,
             "detection_threshold": 0 <= self.detection_threshold <= 1,
             "tag_threshold": self.tag_threshold > 0,
+            "person_threshold": 0 <= self.person_threshold <= 1,
             "mean": len(self.mean) == 3,
             "std": len(self.std) == 3 and min(self.std) > 0,
         }

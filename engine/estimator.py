@@ -74,9 +74,8 @@ class PoseEstimator:
         self.flip = flip
         self.scales = checked_scales(scales)
         self.skeleton = metadata.skeleton
-        self.own_options = GroupingOptions(
-            detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold
-        )
+        paper = GroupingOptions(detection_threshold=metadata.detection_threshold, tag_threshold=metadata.tag_threshold)
+        self.own_options = replace(paper, person_threshold=metadata.person_threshold)
         self.options = options or self.own_options
         self.sigmas = sigmas
         self.measuring = False
@@ -91,7 +90,7 @@ class PoseEstimator:
             metadata.mean,
             metadata.std,
             self._device,
-            self.own_options,
+            paper,
             self.skeleton,
             backend=backend,
             precision=precision,

@@ -45,7 +45,8 @@ def group(
 
     Returns the people in map pixels, in the order in which they were started, without sigmas: the scale
     branch is the caller's to read, with ``People.values_at``. A person's score is the mean of its K keypoint
-    scores before refinement. If there are more than options.max_people, those with the best scores stay.
+    scores before refinement. If there are more than options.max_people, those with the best scores stay, and of
+    them those above options.person_threshold.
     Nobody found gives an empty ``People``.
 
     Raises ValueError if the shapes do not fit the skeleton and each other, or a value is NaN or infinite.
@@ -231,8 +232,9 @@ def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> Peop
     )
     keypoints = place_keypoints(scene.heatmaps, scene.doublings, people, scene.pixels, scene.values, options.adjust)
     scores = keypoints[:, :, 2].mean(axis=1, dtype=np.float64)  # exact, so that those who stay are the same everywhere
-    if len(people) > options.max_people:
-        kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
+    kept = np.sort(np.argsort(-scores, kind="stable")[: options.max_people])
+    kept = kept[scores[kept] >= options.person_threshold]
+    if len(kept) < len(people):
         people, keypoints, scores = people[kept], keypoints[kept], scores[kept]
     missing = (people < 0).sum(axis=0)
     if options.refine and missing.any():

@@ -181,13 +181,13 @@ __device__ inline int match_all(
 extern "C" {
 
 // All candidates (counts [K], words [K, M, 6 + T]) become people, of whom the P with the best scores stay, in the order
-// in which they were started: their number, their candidates chosen [P, K], -1 for none, their mean tags [P, T] and the
+// in which they were started, if they score person_threshold: their number, their candidates chosen [P, K], -1 for none, their mean tags [P, T] and the
 // chosen candidates' words described [P, K, 6 + T]. One block. reals and numbers are scratch, as much of it as
-// `scratch_for_matching` says. Where there are faults nobody is found.
+// `scratch_for_matching` says. num_people comes as 0. Where there are faults nobody is found.
 __global__ void match(
     const int* faults, const int* counts, const float* words, const int* order, int keypoints, int tags, int limit,
-    int max_people, double threshold, double* reals, int* numbers, int* num_people, int* chosen, float* means,
-    float* described
+    int max_people, double threshold, double person_threshold, double* reals, int* numbers, int* num_people,
+    int* chosen, float* means, float* described
 ) {
     if (*faults) return;
     int most = keypoints * limit, num_words = 6 + tags;
@@ -202,19 +202,19 @@ __global__ void match(
         counts, words, order, keypoints, tags, limit, max_people, threshold, found, distances, sums, members, people
     );
     for (int person = threadIdx.x; person < started; person += blockDim.x) {
-        double score = 0.0;  // times K; exact, as sums of single precision in double are
+        double score = 0.0;  // exact up to the division, as sums of single precision in double are
         for (int keypoint = 0; keypoint < keypoints; ++keypoint) {
             int candidate = people[person * keypoints + keypoint];
             if (candidate >= 0) score += words[((long long)keypoint * limit + candidate) * num_words + 2];
         }
-        scores[person] = score;
+        scores[person] = score / keypoints;
     }
     __syncthreads();
     for (int person = threadIdx.x; person < started; person += blockDim.x) {
         int better = 0;
         for (int other = 0; other < started; ++other)
             better += scores[other] > scores[person] || (scores[other] == scores[person] && other < person);
-        if (better >= max_people) members[person] = -1;  // who goes
+        if (better >= max_people || scores[person] < person_threshold) members[person] = -1;  // who goes
     }
     __syncthreads();
     for (int person = threadIdx.x; person < started; person += blockDim.x) {
@@ -231,7 +231,8 @@ __global__ void match(
                     words[((long long)keypoint * limit + candidate) * num_words + word];
         }
     }
-    if (threadIdx.x == 0) *num_people = min(started, max_people);
+    if (threadIdx.x == 0)
+        for (int person = 0; person < started; ++person) *num_people += members[person] >= 0;
 }
 
 }  // extern "C"

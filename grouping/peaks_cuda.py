@@ -108,8 +108,9 @@ def group_outputs_on(
         (1, 1, 1),
         (
             faults, counts, words, device.constant(skeleton.grouping_order), *np.int32((keypoints, passes, limit)),
-            np.int32(options.max_people), np.float64(options.tag_threshold), device.empty((reals,), np.float64),
-            device.empty((numbers,), np.int32), num_people, chosen, means, described,
+            np.int32(options.max_people), *np.float64((options.tag_threshold, options.person_threshold)),
+            device.empty((reals,), np.float64), device.empty((numbers,), np.int32), num_people, chosen, means,
+            described,
         ),
     )  # fmt: skip
     if options.refine:

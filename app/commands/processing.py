@@ -19,6 +19,7 @@ from app.options import (
     Model,
     OpenPose,
     Overwrite,
+    PersonThreshold,
     Precision,
     Preset,
     Size,
@@ -76,6 +77,7 @@ def process(
     threshold: Threshold = None,
     tag_threshold: TagThreshold = None,
     max_people: MaxPeople = None,
+    person_threshold: PersonThreshold = None,
     raw: Annotated[bool, typer.Option("--raw", help="Neither number people over time nor smooth them.")] = False,
     overwrite: Overwrite = False,
     manifest: Annotated[
@@ -110,7 +112,7 @@ def process(
         overwrite=overwrite,
         quiet=quiet,
         engine=EngineSettings(model, preset, size, flip, device, backend, precision),
-        grouping=GroupingChoice(threshold, tag_threshold, max_people),
+        grouping=GroupingChoice(threshold, tag_threshold, max_people, person_threshold),
         selection=Selection(parse_time(start or "0"), None if end is None else parse_time(end), every),
         encoding=Encoding(codec, quality, None if video_size is None else pixels("--video-size", video_size)),
     )
@@ -146,9 +148,10 @@ def view(
     threshold: Threshold = None,
     tag_threshold: TagThreshold = None,
     max_people: MaxPeople = None,
+    person_threshold: PersonThreshold = None,
 ) -> None:
     """Open a window that shows people live. What no option says is as it was when the window was closed."""
     from app.viewer.start import view as show
 
     engine = EngineSettings(model, preset, size, flip, device, backend, precision)
-    raise typer.Exit(show(source, engine, GroupingChoice(threshold, tag_threshold, max_people)))
+    raise typer.Exit(show(source, engine, GroupingChoice(threshold, tag_threshold, max_people, person_threshold)))

@@ -106,7 +106,7 @@ def evaluate(
     if scale_study and (annotations != "demo:" or report != EvaluationReport()):
         raise SwahrError("--scale-study works on demo: and only prints; write swahr evaluate demo: --scale-study.")
     engine = EngineSettings(model, preset, size, flip, device, backend, precision)
-    grouping = GroupingChoice(threshold, tag_threshold, max_people)
+    grouping = GroupingChoice(threshold, tag_threshold, max_people, person_threshold=0)  # all count, by rank
     estimator = engine.load(scales=numbers(scales))
     grouping.apply(estimator)
     if scale_study:

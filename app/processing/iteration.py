@@ -36,6 +36,7 @@ def process(
     threshold: float | None = None,
     tag_threshold: float | None = None,
     max_people: int | None = None,
+    person_threshold: float | None = None,
     start: Seconds = 0,
     end: Seconds | None = None,
     every: int = 1,
@@ -45,8 +46,8 @@ def process(
     """Every frame of a video, of pictures or of ``demo:`` with its people, as ``swahr process`` finds them.
 
     frame.image: RGB uint8 [H, W, 3]; frame.time: exact seconds. people.keypoints: [P, K, 3] in its pixels.
-    model … max_people: as the command's options of these names. start, end: seconds or "1:02:03", from the first frame
-    on. every: take every Nth frame only. raw: people as each frame shows them, without ids and smoothing over time.
+    model … person_threshold: as the command's options of these names. start, end: seconds or "1:02:03", from the first
+    frame on. every: take every Nth frame only. raw: people as each frame shows them, without ids and smoothing.
     estimator: one that is loaded already; then model … precision are not looked at, and its thresholds stay where none
     is given.
 
@@ -54,7 +55,7 @@ def process(
     first frame is asked for, for whatever cannot be had.
     """
     engine = EngineSettings(model, preset, size, flip, device, backend, precision)
-    grouping = GroupingChoice(threshold, tag_threshold, max_people)
+    grouping = GroupingChoice(threshold, tag_threshold, max_people, person_threshold)
     selection = Selection(_exact(start), None if end is None else _exact(end), every)
     return _people_in(fspath(source), engine, grouping, selection, raw, estimator)
 

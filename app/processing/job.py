@@ -29,6 +29,7 @@ def job_of(options: ProcessOptions, info: SourceInfo) -> dict[str, Any]:
         "--threshold": grouping.threshold,
         "--tag-threshold": grouping.tag_threshold,
         "--max-people": grouping.max_people,
+        "--person-threshold": grouping.person_threshold,
         "--raw": options.raw,
         "--scale-map": options.scale_map,
         "--boxes": options.boxes,

@@ -69,16 +69,21 @@ class Controls(QWidget):
         self.tag_threshold = _slider(
             0.05, 4.0, "How near a keypoint's tag must be to its person's mean tag (associative embedding)"
         )
+        self.person_threshold = _slider(
+            0.0, 1.0, "A person's least score, the mean over all keypoints (person threshold)"
+        )
         self.max_people = QSpinBox(minimum=1, maximum=200, keyboardTracking=False)
         self.max_people.setToolTip("The most people in a frame, and the most candidates a keypoint")
         form.addRow("&Threshold", self.threshold)
         form.addRow("Ta&g threshold", self.tag_threshold)
+        form.addRow("&Weakest person", self.person_threshold)
         form.addRow("&Most people", self.max_people)
         self.own_options = QToolButton(text="The model's own values")
         self.own_options.setToolTip("Use the thresholds and the limit that come with the model")
         form.addRow("", self.own_options)
         self.threshold.valueChanged.connect(lambda value: self._group(threshold=round(value, 3)))
         self.tag_threshold.valueChanged.connect(lambda value: self._group(tag_threshold=round(value, 3)))
+        self.person_threshold.valueChanged.connect(lambda value: self._group(person_threshold=round(value, 3)))
         self.max_people.valueChanged.connect(lambda value: self._group(max_people=value))
         self.own_options.clicked.connect(lambda: self._regroup(GroupingChoice()))
         return box
@@ -100,12 +105,13 @@ class Controls(QWidget):
     def _show_grouping(self) -> None:
         choice, own = self._grouping, self._own
         self.own_options.setEnabled(choice != GroupingChoice())
-        own_values = (own.detection_threshold, own.tag_threshold, own.max_people) if own else (0.1, 1.0, 30)
-        chosen = (choice.threshold, choice.tag_threshold, choice.max_people)
-        for widget, value, otherwise in zip(
-            (self.threshold, self.tag_threshold, self.max_people), chosen, own_values, strict=True
+        for widget, chosen, otherwise in (
+            (self.threshold, choice.threshold, own.detection_threshold if own else 0.1),
+            (self.tag_threshold, choice.tag_threshold, own.tag_threshold if own else 1.0),
+            (self.person_threshold, choice.person_threshold, own.person_threshold if own else 0.1),
+            (self.max_people, choice.max_people, own.max_people if own else 30),
         ):
-            _set_silently(widget, otherwise if value is None else value)
+            _set_silently(widget, otherwise if chosen is None else chosen)
 
     # -- maps ------------------------------------------------------------------------------------------------------
 

@@ -276,6 +276,7 @@ def _settings_sentence(engine: EngineSettings, grouping: GroupingChoice) -> str:
     for name, value in (
         ("threshold", grouping.threshold),
         ("tag threshold", grouping.tag_threshold),
+        ("person threshold", grouping.person_threshold),
         ("at most", grouping.max_people),
     ):
         if value is not None:

@@ -126,6 +126,7 @@ _ALLOWED: dict[str, Callable[[Any], bool]] = {
     "colours": lambda value: isinstance(value, str) and value in COLOUR_MAPS,
     "threshold": _or_none(_between(0, 1)),
     "tag_threshold": _or_none(_between(0.01, 100)),
+    "person_threshold": _or_none(_between(0, 1)),
     "max_people": _or_none(_whole(_between(1, 1000))),
     "model": _is(str),
     "preset": _or_none(_is(str)),

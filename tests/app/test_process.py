@@ -137,11 +137,11 @@ def test_a_progress_that_fails_ends_the_run(estimators, clip, tools):
 
 
 def test_grouping_that_was_chosen_is_used_and_written_down(estimators, clip):
-    choice = GroupingChoice(threshold=0.3, tag_threshold=0.7, max_people=4)
+    choice = GroupingChoice(threshold=0.3, tag_threshold=0.7, max_people=4, person_threshold=0.2)
     process(ProcessOptions(str(clip), Path("out.mp4"), Path("out.jsonl"), quiet=True, grouping=choice))
     settings = json.loads(Path("out.jsonl").read_text().splitlines()[0])["settings"]
     assert (settings["detection_threshold"], settings["tag_threshold"], settings["max_people"]) == (0.3, 0.7, 4)
-    assert settings["nms_kernel"] == 5
+    assert (settings["person_threshold"], settings["nms_kernel"]) == (0.2, 5)
 
 
 @pytest.mark.parametrize("raw", [True, False])
@@ -163,7 +163,9 @@ def test_a_choice_that_is_taken_back_leaves_the_models_own(tools):
     assert estimator.options == own
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 1.5}, {"tag_threshold": 0.0}, {"max_people": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"threshold": 1.5}, {"tag_threshold": 0.0}, {"max_people": 0}, {"person_threshold": -1}]
+)
 def test_a_choice_out_of_range_is_refused(wrong):
     with pytest.raises(SwahrError, match="it must"):
         GroupingChoice(**wrong)

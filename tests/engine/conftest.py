@@ -114,6 +114,7 @@ class Makers:
             detection_threshold=network.config.detection_threshold,
             mean=(0, 0, 0),
             std=(1, 1, 1),
+            person_threshold=0,  # in tests a nose is a person
         )
         settings = {"backend": "eager", **settings}
         return PoseEstimator(network, metadata, model="a test's network", device="cpu", **settings)

@@ -276,7 +276,7 @@ def test_an_own_file_brings_its_settings(own_file):
     assert (estimator.backend, estimator.device, estimator.size) == ("eager", "cpu", 128)
     assert estimator.precision in ("float32", "bfloat16")
     assert estimator.skeleton.name == "coco17"
-    assert estimator.options == GroupingOptions(detection_threshold=0.25, tag_threshold=0.5)
+    assert estimator.options == GroupingOptions(detection_threshold=0.25, tag_threshold=0.5, person_threshold=0.1)
     assert len(estimator.batch([np.zeros((64, 64, 3), np.uint8)])) == 1
 
 

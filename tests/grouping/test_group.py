@@ -167,6 +167,16 @@ def test_people_beyond_max_people_give_way_to_better_ones(maps):
     assert values(people) == [[0.3, 0], [0, 0.9]]
 
 
+@pytest.mark.parametrize(("threshold", "left"), [(0.0, 3), (0.25, 3), (0.251, 2), (0.5, 1), (0.76, 0)])
+def test_people_who_score_less_than_their_threshold_are_left_out(maps, threshold, left):
+    drawn = maps(2)
+    for place, (first, second) in enumerate([(0.5, 0.0), (0.75, 0.75), (0.5, 0.25)]):
+        drawn.put(0, 5 + 10 * place, 6, first, tag=5 * place).put(1, 5 + 10 * place, 12, second, tag=5 * place)
+    people = group(drawn.heatmaps, drawn.tags, GroupingOptions(person_threshold=threshold), line(2))
+    assert people.scores.tolist() == [score for score in (0.75, 0.25, 0.375) if score >= threshold]
+    assert len(people) == left
+
+
 @pytest.mark.parametrize("shape", [(17, 20, 30), (17, 0, 30), (17, 20, 0), (17, 1, 1)])
 def test_empty_maps_give_empty_people(shape):
     people = group(np.zeros(shape, np.float32), np.zeros((*shape, 1), np.float32))

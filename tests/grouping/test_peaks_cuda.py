@@ -94,6 +94,7 @@ def test_people_are_those_of_the_cpu(emulator, passes, height, width, people, cr
     "options",
     [
         GroupingOptions(max_people=2),
+        GroupingOptions(person_threshold=0.3),
         GroupingOptions(refine=False, detection_threshold=0.3),
         GroupingOptions(adjust=False, nms_kernel=1),
         GroupingOptions(nms_kernel=17, tag_threshold=0.2),
@@ -134,11 +135,13 @@ def test_matching_is_that_of_the_cpu_with_ties_and_too_many_people(emulator, see
     words[..., 2] = -np.sort(-random.integers(1, 9, (keypoints, limit)) / np.float32(8))
     words[..., 6:] = random.integers(0, 4 * max_people, words[..., 6:].shape) / 4
     order, threshold = random.permutation(keypoints), float(random.choice([0.2, 1.0]))
+    least_score = float(random.choice([0.0, 0.2]))
 
     values, own = (np.ascontiguousarray(words[..., part]) for part in (2, slice(6, None)))
     people = match_candidates(counts, values, own, order, threshold, max_people)
-    scores = np.where(people < 0, 0, values[np.arange(keypoints), people]).sum(axis=1, dtype=np.float64)
-    people = people[np.sort(np.argsort(-scores, kind="stable")[:max_people])]
+    scores = np.where(people < 0, 0, values[np.arange(keypoints), people]).mean(axis=1, dtype=np.float64)
+    kept = np.sort(np.argsort(-scores, kind="stable")[:max_people])
+    people = people[kept[scores[kept] >= least_score]]
 
     room = min(max_people, keypoints * limit)
     reals, numbers = scratch_for_matching(keypoints, limit, max_people, tags)
@@ -146,8 +149,8 @@ def test_matching_is_that_of_the_cpu_with_ties_and_too_many_people(emulator, see
     means, described = np.zeros((room, tags), np.float32), np.zeros((room, keypoints, 6 + tags), np.float32)
     arguments = (
         np.zeros(1, np.int32), counts.astype(np.int32), words, order.astype(np.int32), *np.int32((keypoints, tags)),
-        *np.int32((limit, max_people)), np.float64(threshold), np.full(reals, np.nan), np.full(numbers, 77, np.int32),
-        num_people, chosen, means, described,
+        *np.int32((limit, max_people)), *np.float64((threshold, least_score)), np.full(reals, np.nan),
+        np.full(numbers, 77, np.int32), num_people, chosen, means, described,
     )  # fmt: skip
     emulator.launch("match", (1, 1, 1), arguments)
     assert num_people[0] == len(people)

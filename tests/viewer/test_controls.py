@@ -29,7 +29,7 @@ def test_no_letter_is_used_twice(panel):
     letters = [
         label.text().partition("&")[2][:1].lower() for label in panel.findChildren(QLabel) if "&" in label.text()
     ]
-    assert len(letters) == 13 and len(set(letters)) == 13 and not set(letters) & set("fsph")  # the menus'
+    assert len(letters) == 14 and len(set(letters)) == 14 and not set(letters) & set("fsph")  # the menus'
 
 
 def test_what_is_in_use_beyond_what_is_offered_is_shown(panel):
@@ -44,13 +44,16 @@ def test_what_can_be_chosen_is_what_there_is():
 
 
 def test_the_models_own_values_stand_where_nothing_is_chosen(panel):
-    panel.show_own(GroupingOptions(12, 0.3, 1.5))
+    panel.show_own(GroupingOptions(12, 0.3, 1.5, person_threshold=0.2))
     assert (panel.threshold.value(), panel.tag_threshold.value(), panel.max_people.value()) == (0.3, 1.5, 12)
+    assert panel.person_threshold.value() == 0.2
     assert not panel.own_options.isEnabled() and panel.told == []
     panel.tag_threshold.setValue(0.7)
     assert panel.told == [GroupingChoice(tag_threshold=0.7)]
     panel.show_own(GroupingOptions(20, 0.2, 2.0))  # another model
     assert (panel.threshold.value(), panel.tag_threshold.value(), panel.max_people.value()) == (0.2, 0.7, 20)
+    panel.person_threshold.setValue(0.15)
+    assert panel.told[-1] == GroupingChoice(tag_threshold=0.7, person_threshold=0.15)
     panel.own_options.click()
     assert panel.told[-1] == GroupingChoice() and panel.tag_threshold.value() == 2.0
 

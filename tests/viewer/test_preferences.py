@@ -63,6 +63,7 @@ def test_all_of_it_comes_back():
         ({"style": 5}, {"style": MapStyle()}),
         ({"style__opacity": 7}, {"style": MapStyle(0.5, "viridis")}),
         ({"grouping__threshold": -1}, {"grouping": GroupingChoice(None, 1.5, 12)}),
+        ({"grouping__person_threshold": 2}, {}),
         ({"grouping__max_people": 2.5}, {"grouping": GroupingChoice(0.3, 1.5, None)}),
         ({"engine__size": "big"}, {"engine": replace(CHANGED.engine, size=None)}),
         ({"unknown": 1}, {}),
