@@ -43,7 +43,7 @@ def group(
     within a person; T = 1, or 2 with the flipped image's. Contiguous, writable float32 arrays are read where
     they are, others are copied.
 
-    Returns the people in map pixels, in the order in which they were started, without sigmas: the scale
+    Returns the people in map pixels, in the order in which they were started, with tags and without sigmas: the scale
     branch is the caller's to read, with ``People.values_at``. A person's score is the mean of its K keypoint
     scores before refinement. If there are more than options.max_people, those with the best scores stay, and of
     them those above options.person_threshold.
@@ -236,16 +236,16 @@ def _people(scene: _Scene, options: GroupingOptions, skeleton: Skeleton) -> Peop
     kept = kept[scores[kept] >= options.person_threshold]
     if len(kept) < len(people):
         people, keypoints, scores = people[kept], keypoints[kept], scores[kept]
+    means = mean_tags(people, scene.candidate_tags)
     missing = (people < 0).sum(axis=0)
     if options.refine and missing.any():
-        means = mean_tags(people, scene.candidate_tags)
         # Those that most people miss first, so that the threads get alike.
         order = np.argsort(-missing, kind="stable")[: np.count_nonzero(missing)]
         share(
             fill_missing_keypoints, len(order), order, scene.heatmaps, scene.doublings, scene.maxima, scene.tags,
             scene.tag_doublings, scene.lowest, scene.highest, people, means, keypoints,
         )  # fmt: skip
-    return People(keypoints, scores, skeleton=skeleton)
+    return People(keypoints, scores, skeleton=skeleton, tags=means)
 
 
 def _flip_indices(skeleton: Skeleton) -> NDArray[np.int64]:

@@ -131,7 +131,8 @@ def group_outputs_on(
     present = slice(num_people.view(np.int32)[0])
     detected = chosen.view(np.int32).reshape(room, keypoints)[present] >= 0
     described = described.reshape(room, keypoints, 6 + passes)[present]
-    return _as_people(described, detected, options, skeleton, scale_branch).transformed(to_source)
+    means = means.reshape(room, passes)[present].copy()
+    return _as_people(described, detected, means, options, skeleton, scale_branch).transformed(to_source)
 
 
 def _parts(found: Any, keypoints: int, room: int, tags: int) -> list[Any]:
@@ -153,6 +154,7 @@ def scratch_for_matching(keypoints: int, limit: int, max_people: int, tags: int)
 def _as_people(
     described: NDArray[np.float32],
     detected: NDArray[np.bool_],
+    tags: NDArray[np.float32],
     options: GroupingOptions,
     skeleton: Skeleton,
     scale_branch: bool,
@@ -163,7 +165,7 @@ def _as_people(
     moved = (detected & options.adjust) | ~detected
     places = described[..., :2] + np.where(moved[..., None], shift, 0)
     keypoints = np.where(present[..., None], np.concatenate((places, described[..., 2:3]), axis=2), 0)
-    people = People(keypoints.astype(np.float32), scores.astype(np.float32), skeleton=skeleton)
+    people = People(keypoints.astype(np.float32), scores.astype(np.float32), skeleton=skeleton, tags=tags)
     return replace(people, sigmas=sigmas_of(described[..., 5], people.found)) if scale_branch else people
 
 

@@ -27,6 +27,8 @@ class People:
     sigmas: float32 [P, K], how far off each keypoint may be, in the pixels of ``keypoints``; or None.
     skeleton: what the K keypoints are.
     ids: int64 [P], who is who from frame to frame; or None.
+    tags: float32 [P, T], the mean tag of each person's keypoints, as the network told people of this image apart (section
+        3.5 of the paper); or None, as for people read from files, which do not hold them.
 
     Raises ValueError for a wrong shape or a value that is not finite. Indexing selects people as in numpy
     (an index, a slice, a mask, an array of indices) and always gives a ``People``.
@@ -37,6 +39,7 @@ class People:
     sigmas: NDArray[np.float32] | None = None
     skeleton: Skeleton = COCO17
     ids: NDArray[np.int64] | None = None
+    tags: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.skeleton, Skeleton):
@@ -49,6 +52,8 @@ class People:
             self._set("sigmas", np.float32, (people, number_of_keypoints), "[P, K]")
         if self.ids is not None:
             self._set("ids", np.int64, (people,), "[P]")
+        if self.tags is not None:
+            self._set("tags", np.float32, (people, None), "[P, T]")
 
     def _set(self, name: str, dtype: type, expected: tuple[int | None, ...], letters: str) -> None:
         array = np.asarray(getattr(self, name), dtype=dtype)
@@ -67,7 +72,7 @@ class People:
 
     @classmethod
     def empty(cls, skeleton: Skeleton) -> People:
-        """Nobody: every array has length 0; sigmas and ids are None."""
+        """Nobody: every array has length 0; sigmas, ids and tags are None."""
         keypoints = np.zeros((0, skeleton.num_keypoints, 3), np.float32)
         return cls(keypoints, np.zeros(0, np.float32), skeleton=skeleton)
 
@@ -94,6 +99,7 @@ class People:
             scores=self.scores[index],
             sigmas=None if self.sigmas is None else self.sigmas[index],
             ids=None if self.ids is None else self.ids[index],
+            tags=None if self.tags is None else self.tags[index],
         )
 
     def __iter__(self) -> Iterator[People]:

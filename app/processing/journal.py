@@ -22,17 +22,18 @@ from app.sources import Frame
 from engine.errors import SwahrError
 from grouping import People, Skeleton
 
-VERSION = 1
+VERSION = 2
 SECONDS_BETWEEN_SYNCS = 5  # what a power cut may cost
 _RECORD = struct.Struct("<II")  # length and CRC-32 of what follows
-_FRAME = struct.Struct("<?qIIIH?")  # pts known, pts, a picture's width and height, people, length of its name, sigmas
+# pts known, pts, a picture's width and height, people, length of its name, sigmas, tags a person (-1: not known)
+_FRAME = struct.Struct("<?qIIIH?h")
 _HEAD, _FOUND, _COMPLETE = b"H", b"F", b"E"  # what a record is about
 _GREATEST_RECORD = 2**28
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found in a frame, without ids and unsmoothed, and what poses tell of the frame.
+    """What was found in a frame, without ids and unsmoothed, with all that ids follow from, and what poses tell of it.
 
     pts: its time stamp; None for pictures. name, size: a picture's in a folder, size as width and height.
     """
@@ -226,23 +227,27 @@ def _next_record(file: BinaryIO) -> bytes | None:
 def _packed(found: Found) -> bytes:
     people, name = found.people, os.fsencode(found.name or "")
     width, height = found.size or (0, 0)
-    has_sigmas = people.sigmas is not None
-    head = _FRAME.pack(found.pts is not None, found.pts or 0, width, height, len(people), len(name), has_sigmas)
-    arrays = [people.keypoints, people.scores, *([people.sigmas] if has_sigmas else [])]
-    return head + name + b"".join(array.astype("<f4").tobytes() for array in arrays)
+    num_tags = -1 if people.tags is None else people.tags.shape[1]
+    head = _FRAME.pack(
+        found.pts is not None, found.pts or 0, width, height, len(people), len(name), people.sigmas is not None, num_tags
+    )
+    arrays = [people.keypoints, people.scores, people.sigmas, people.tags]
+    return head + name + b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)
 
 
 def _unpacked(record: bytes, skeleton: Skeleton) -> Found:
-    has_pts, pts, width, height, people, length, has_sigmas = _FRAME.unpack_from(record)
+    has_pts, pts, width, height, people, length, has_sigmas, num_tags = _FRAME.unpack_from(record)
     name = os.fsdecode(record[_FRAME.size : _FRAME.size + length]) or None
     values = np.frombuffer(record, "<f4", offset=_FRAME.size + length).astype(np.float32)
-    keypoints, scores, sigmas = np.split(values, np.cumsum([people * skeleton.num_keypoints * 3, people]))
+    each = people * skeleton.num_keypoints
+    keypoints, scores, sigmas, tags = np.split(values, np.cumsum([3 * each, people, each if has_sigmas else 0]))
     return Found(
         People(
             keypoints.reshape(people, -1, 3) if people else np.zeros((0, skeleton.num_keypoints, 3), np.float32),
             scores,
             sigmas.reshape(people, skeleton.num_keypoints) if has_sigmas else None,
             skeleton,
+            tags=tags.reshape(people, num_tags) if num_tags >= 0 else None,
         ),
         pts if has_pts else None,
         name,

@@ -18,7 +18,7 @@ JOB = {"the source": "in.mp4", "--size": 384, "--raw": False}
 
 
 def some_found(number: int, sigmas: bool = True) -> list[Found]:
-    """Frames with 0 to 4 people, some with names."""
+    """Frames with 0 to 4 people, some with names, some with tags."""
     random_numbers = np.random.default_rng(7)
     found = []
     for index in range(number):
@@ -28,7 +28,8 @@ def some_found(number: int, sigmas: bool = True) -> list[Found]:
         with_sigmas = sigmas and people > 0
         spread = random_numbers.random((people, 17), dtype=np.float32) if with_sigmas else None
         named = {"name": f"bild-ü-{index}.jpg", "size": (640, 480 + index)} if index % 2 else {"pts": index * 1001 - 5}
-        found.append(Found(People(keypoints, scores, spread, COCO17), **named))
+        tags = random_numbers.normal(size=(people, index % 3)) if index % 3 else None
+        found.append(Found(People(keypoints, scores, spread, COCO17, tags=tags), **named))
     return found
 
 
@@ -38,6 +39,9 @@ def assert_same(one: Found, other: Found) -> None:
     assert one.people.scores.tobytes() == other.people.scores.tobytes()
     assert (one.people.sigmas is None) == (other.people.sigmas is None)
     assert one.people.sigmas is None or one.people.sigmas.tobytes() == other.people.sigmas.tobytes()
+    assert (one.people.tags is None) == (other.people.tags is None)
+    if one.people.tags is not None:
+        np.testing.assert_array_equal(one.people.tags, other.people.tags)
     assert one.people.skeleton == other.people.skeleton
 
 

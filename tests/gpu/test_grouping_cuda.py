@@ -34,6 +34,7 @@ def test_people_are_those_of_the_cpu(people, passes):
     np.testing.assert_allclose(found.keypoints, expected.keypoints, rtol=0, atol=1e-3)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found.sigmas, expected.sigmas, rtol=1e-4)
+    np.testing.assert_allclose(found.tags, expected.tags, rtol=0, atol=1e-3)
 
 
 def test_time_of_ten_people(capsys):

@@ -29,6 +29,7 @@ def test_two_people_by_hand(maps):
     np.testing.assert_allclose(people.keypoints, expected, atol=1e-6)
     np.testing.assert_allclose(people.scores, [0.75, 0.75], atol=1e-6)
     assert people.sigmas is None
+    np.testing.assert_allclose(people.tags, [[-0.1], [3.1]], atol=1e-6)
 
 
 def test_without_adjust_coordinates_are_pixel_indices(maps):

@@ -57,6 +57,7 @@ def test_fused_equals_grouping_of_projected_maps(crowd, seed, num_people, passes
     assert len(people) == len(expected)
     np.testing.assert_allclose(people.keypoints, expected.keypoints, rtol=0, atol=1e-4)
     np.testing.assert_allclose(people.scores, expected.scores, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(people.tags, expected.tags, rtol=0, atol=1e-3)
     scales = scales_of(expected.values_at(alphas))
     np.testing.assert_allclose(people.sigmas, np.where(expected.found, 4 * np.sqrt(scales), 0), rtol=1e-4)
 

@@ -74,6 +74,7 @@ def assert_same(emulator, coarse, fine, options, skeleton):
     np.testing.assert_array_equal(people.found, expected.found)
     np.testing.assert_allclose(people.keypoints, expected.keypoints, rtol=0, atol=1e-4)
     np.testing.assert_allclose(people.scores, expected.scores, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(people.tags, expected.tags, rtol=0, atol=1e-4)
     if fine.shape[1] > skeleton.num_keypoints:
         np.testing.assert_allclose(people.sigmas, expected.sigmas, rtol=1e-5)
     else:

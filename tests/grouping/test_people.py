@@ -13,11 +13,11 @@ def people() -> People:
     random = np.random.default_rng(0)
     keypoints = random.uniform(1, 100, (3, 17, 3))
     keypoints[0, 4] = 0  # not found
-    return People(keypoints, [0.9, 0.5, 0.7], random.uniform(1, 3, (3, 17)), COCO17, ids=[7, 8, 9])
+    return People(keypoints, [0.9, 0.5, 0.7], random.uniform(1, 3, (3, 17)), COCO17, ids=[7, 8, 9], tags=random.normal(size=(3, 2)))
 
 
 def test_arrays_get_the_documented_types(people):
-    assert people.keypoints.dtype == people.scores.dtype == people.sigmas.dtype == np.float32
+    assert people.keypoints.dtype == people.scores.dtype == people.sigmas.dtype == people.tags.dtype == np.float32
     assert people.ids.dtype == np.int64
 
 
@@ -40,6 +40,8 @@ def test_nobody():
         ({"scores": np.zeros(2)}, r"scores has shape \[2\], expected \[3\]"),
         ({"sigmas": np.zeros((3, 14))}, r"sigmas has shape \[3, 14\], expected \[3, 17\]"),
         ({"ids": np.zeros((3, 1), int)}, r"ids has shape \[3, 1\], expected \[3\]"),
+        ({"tags": np.zeros(3)}, r"tags has shape \[3\], expected \[3, any\]"),
+        ({"tags": np.full((3, 1), np.inf)}, "tags holds a value that is not a finite number"),
         ({"scores": [0, np.nan, 0]}, "scores holds a value that is not a finite number"),
     ],
 )
@@ -72,6 +74,7 @@ def test_selection_takes_every_array_along(people, index, rows):
     np.testing.assert_array_equal(chosen.scores, people.scores[rows])
     np.testing.assert_array_equal(chosen.sigmas, people.sigmas[rows])
     np.testing.assert_array_equal(chosen.ids, people.ids[rows])
+    np.testing.assert_array_equal(chosen.tags, people.tags[rows])
 
 
 def test_a_mask_of_another_length_and_an_index_beyond_the_end_are_refused(people):
@@ -103,6 +106,7 @@ def test_transformed_moves_what_was_found_and_scales_sigmas(people):
     assert moved.keypoints[0, 4].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(moved.keypoints[:, :, 2], people.keypoints[:, :, 2])
     np.testing.assert_array_equal(moved.ids, people.ids)
+    np.testing.assert_array_equal(moved.tags, people.tags)
     assert moved.sigmas.dtype == moved.keypoints.dtype == np.float32
 
 
