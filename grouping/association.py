@@ -19,6 +19,7 @@ SLACK = 0.4  # sizes: how far off the place expected of a keypoint may be, even 
 WANDERING = 1.2  # sizes a second: how fast it gets worse from there
 LEAST_SIMILARITY = 0.08  # below it a keypoint speaks against the pair
 UNSURE = 0.2  # added to a presence, so that even one of 0 counts a little
+LAST_RESORT = 0.01  # what it counts that somebody seen once may be who lately was a double
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +27,14 @@ class Bodies:
     """Where the keypoints of N people are, or ought to be by now.
 
     positions: float64 [N, K, 2]. ages: float64 [N, K], seconds since each keypoint was seen; inf: never, and its
-    position means nothing. presence: float64 [N], how surely each person is there, 0 to 1.
+    position means nothing. presence: float64 [N], how surely each person is there, 0 to 1. double: bool [N],
+    who lies, or lately lay, where somebody surer does (``find_doubles``).
     """
 
     positions: NDArray[np.float64]
     ages: NDArray[np.float64]
     presence: NDArray[np.float64]
+    double: NDArray[np.bool_]
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -39,14 +42,18 @@ class Bodies:
         return np.isfinite(self.ages)
 
 
-def associate(expected: Bodies, seen: Bodies, oks_sigmas: tuple[float, ...]) -> NDArray[np.int64]:
+def associate(votes: NDArray[np.float64], expected: Bodies, seen: Bodies) -> NDArray[np.int64]:
     """Who each of the people seen is among those expected, int64 [P], -1 for somebody new.
 
-    The pairs are those of the greatest total gain. Among people who lie on one another (grouping may find a person
-    twice), a product of presences is greatest where the surest meets the surest; so the id stays with them.
+    votes: how much speaks for each pair, [P, N]; nothing, or less, forbids it. The pairs are those of the greatest
+    total gain. Among people who lie on one another (grouping may find a person twice), a product of presences is
+    greatest where the surest meets the surest; so the id stays with them. Doubles have ids of their own and take
+    nobody's: who is covered by somebody else is not there, though a double may be.
     """
-    gains = np.maximum(_votes(expected, seen, np.array(oks_sigmas)), 0)
+    gains = np.maximum(votes, 0)
     gains *= (UNSURE + seen.presence)[:, None] * (UNSURE + expected.presence)
+    gains[seen.double[:, None] & ~expected.double] = 0
+    gains[~seen.double[:, None] & expected.double] *= LAST_RESORT
     if gains.size == 0:
         return np.full(len(gains), -1)
     partners = assign(-gains, np.zeros_like(gains))
@@ -54,8 +61,8 @@ def associate(expected: Bodies, seen: Bodies, oks_sigmas: tuple[float, ...]) -> 
     return np.where((partners >= 0) & gained, partners, -1)
 
 
-def _votes(expected: Bodies, seen: Bodies, oks_sigmas: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much speaks for each pair, float64 [P, N]; nothing, or less, forbids it.
+def votes_by_place(expected: Bodies, seen: Bodies, oks_sigmas: tuple[float, ...]) -> NDArray[np.float64]:
+    """How much place and motion speak for each pair, float64 [P, N]; nothing, or less, forbids it.
 
     COCO's object keypoint similarity, exp(-d² / 2 s² k²) with k = 2 σ of each keypoint, d the distance and s² the
     person's area (cocodataset.org, keypoint evaluation), with two changes. Motion adds to k², and with it falls what a
@@ -66,7 +73,7 @@ def _votes(expected: Bodies, seen: Bodies, oks_sigmas: NDArray[np.float64]) -> N
     expected_boxes, seen_boxes = _boxes(expected), _boxes(seen)
     sizes = _sizes(expected, expected_boxes, seen, seen_boxes)[:, None]
     squared = _squared_length(seen.positions[:, None] - expected.positions)  # [P, N, K]
-    evidence = _evidence(squared, sizes, 2 * oks_sigmas, expected.ages)
+    evidence = _evidence(squared, sizes, 2 * np.array(oks_sigmas), expected.ages)
     votes = (evidence @ seen.known[:, :, None].astype(np.float64))[:, :, 0]
 
     gaps = np.maximum(

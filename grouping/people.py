@@ -27,8 +27,8 @@ class People:
     sigmas: float32 [P, K], how far off each keypoint may be, in the pixels of ``keypoints``; or None.
     skeleton: what the K keypoints are.
     ids: int64 [P], who is who from frame to frame; or None.
-    tags: float32 [P, T], the mean tag of each person's keypoints, as the network told people of this image apart (section
-        3.5 of the paper); or None, as for people read from files, which do not hold them.
+    tags: float32 [P, T], the mean tag of each person's keypoints, by which the network tells the people of one image
+        apart (section 3.5 of the paper); or None, as for people read from files, which do not hold them.
 
     Raises ValueError for a wrong shape or a value that is not finite. Indexing selects people as in numpy
     (an index, a slice, a mask, an array of indices) and always gives a ``People``.

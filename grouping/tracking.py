@@ -9,9 +9,11 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from .association import Bodies, associate
+from .association import Bodies, associate, votes_by_place
+from .doubles import find_doubles
 from .people import People
 from .skeleton import Skeleton
+from .tag_evidence import TagEvidence, clearly
 
 COASTING = 1.0  # seconds: how long people are expected to keep their velocity
 VELOCITY_SECONDS = 0.25  # over which velocities are averaged
@@ -44,18 +46,21 @@ class Tracker:
     """Gives people ids, the same to the same person from frame to frame, at whatever rate the frames come.
 
     Each person remembered moves on in a straight line; those seen are matched with where they are then expected
-    (``associate``). Whoever matches nobody is new and gets the next id at once.
+    (``votes_by_place``). Where several could be meant, the network's tags have a say too, as far as they have proven to
+    last (``TagEvidence``). Whoever matches nobody is new and gets the next id at once.
     """
 
     def __init__(self, options: TrackingOptions = _DEFAULTS) -> None:
         self.options = options
         self._last_id = 0
         self._skeleton: Skeleton | None = None
+        self._tags = TagEvidence()
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody; ids go on counting."""
+        """Forget everybody, and what tags are worth; ids go on counting."""
         self._seconds = -inf
+        self._tags.forget()
         self._tracks = _no_tracks(0 if self._skeleton is None else self._skeleton.num_keypoints)
 
     def update(self, people: People, seconds: float) -> People:
@@ -73,12 +78,15 @@ class Tracker:
         self._seconds = seconds
         self._tracks = self._tracks[self._unseen_for() <= self.options.memory]
         expected, seen = self._expected(), _seen(people)
-        partners = associate(expected, seen, people.skeleton.oks_sigmas)
+        by_place = votes_by_place(expected, seen, people.skeleton.oks_sigmas)
+        votes = self._tags.votes(self._tracks["id"], people.tags, seconds, by_place)
+        partners = associate(votes, expected, seen)
         is_new = partners < 0
         ids = np.empty(len(people), np.int64)
         ids[~is_new] = self._tracks["id"][partners[~is_new]]
         ids[is_new] = self._last_id + 1 + np.arange(is_new.sum())
         self._last_id += int(is_new.sum())
+        self._tags.follow(ids, people.tags, seconds, people.boxes, clearly(by_place, partners))
         self._follow(partners[~is_new], expected, seen, ~is_new)
         self._begin(ids, seen, is_new & seen.known.any(axis=1))
         return replace(people, ids=ids)
@@ -95,6 +103,7 @@ class Tracker:
             positions=tracks["positions"] + shifts[:, None],
             ages=self._seconds - tracks["seen_at"],
             presence=tracks["presence"] * (1 - _share(passed, PRESENCE_SECONDS)),
+            double=tracks["double"],
         )
 
     def _follow(self, rows: NDArray[np.int64], expected: Bodies, seen: Bodies, found: NDArray[np.bool_]) -> None:
@@ -116,6 +125,7 @@ class Tracker:
         velocity /= np.where(passed > 0, passed, inf)[:, None]
         after["velocity"] += _share(passed, VELOCITY_SECONDS)[:, None] * (velocity - before["velocity"])
         after["presence"] = expected.presence[rows] + _share(passed, PRESENCE_SECONDS) * seen.presence[found]
+        after["double"] = seen.double[found]
         self._tracks[rows] = after
 
     def _begin(self, ids: NDArray[np.int64], seen: Bodies, new: NDArray[np.bool_]) -> None:
@@ -125,6 +135,7 @@ class Tracker:
         tracks["positions"] = seen.positions[new]
         tracks["seen_at"] = np.where(seen.known[new], self._seconds, -inf)
         tracks["presence"] = seen.presence[new]
+        tracks["double"] = seen.double[new]
         self._tracks = np.concatenate((self._tracks, tracks))
 
 
@@ -137,7 +148,7 @@ def _no_tracks(keypoints: int) -> NDArray[np.void]:
     """Nobody remembered: a structured array [0].
 
     positions: pixels, when last seen or carried along. seen_at: seconds, -inf for never. velocity: pixels a second.
-    presence: the mean score of late, which falls while nobody is seen.
+    presence: the mean score of late, which falls while nobody is seen. double: whether they last were a double.
     """
     fields = [
         ("id", np.int64),
@@ -145,10 +156,12 @@ def _no_tracks(keypoints: int) -> NDArray[np.void]:
         ("seen_at", np.float64, (keypoints,)),
         ("velocity", np.float64, (2,)),
         ("presence", np.float64),
+        ("double", np.bool_),
     ]
     return np.zeros(0, fields)
 
 
 def _seen(people: People) -> Bodies:
     ages = np.where(people.credible, 0, np.inf)
-    return Bodies(people.keypoints[:, :, :2].astype(np.float64), ages, people.scores.astype(np.float64).clip(0, 1))
+    scores = people.scores.astype(np.float64).clip(0, 1)
+    return Bodies(people.keypoints[:, :, :2].astype(np.float64), ages, scores, find_doubles(people))

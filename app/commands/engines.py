@@ -25,7 +25,8 @@ def bench(
         str,
         typer.Argument(
             help="Whose frames to measure with; or grouping: from the network's maps to people; "
-            "or process: a video through all stages, beside each stage alone."
+            "or process: a video through all stages, beside each stage alone; "
+            "or tracking: how well people keep their ids, and what smoothing does."
         ),
     ] = "demo:",
     model: Annotated[str, typer.Option(help="As elsewhere; or untrained: --preset without weights.")] = "default",
@@ -38,30 +39,40 @@ def bench(
     int8: Annotated[bool, typer.Option("--int8", help="int8 as well; it takes minutes where it is new.")] = False,
     sigmas: Annotated[bool, typer.Option("--sigmas", help="With the scale branch.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Images a run.")] = 1,
-    frames: Annotated[int, typer.Option(min=4, help="Frames for each backend.")] = 60,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=4, help="Frames for each backend; for tracking, of each crowd.", show_default="60; 600"),
+    ] = None,
     people: Annotated[str, typer.Option(help="For grouping: numbers of people, with commas.")] = "0,1,10,30",
     sizes: Annotated[str, typer.Option(help="For grouping: sides of the input in pixels, with commas.")] = "512",
     repeats: Annotated[int, typer.Option(min=3, help="For grouping: runs; of the reference a twentieth.")] = 100,
+    seeds: Annotated[str, typer.Option(help="For tracking: seeds of the crowds of demo:, with commas.")] = "0,1,2",
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
-    """Measure how long things take on this machine, each beside what it is compared with."""
+    """Measure how long things take here, or how well people are followed, each beside what it is compared with."""
     if source == "grouping":
         from app.bench.grouping import bench_grouping
 
         bench_grouping(whole_numbers("--people", people), whole_numbers("--sizes", sizes), repeats, flip, json_path)
         return
+    engine = EngineSettings(model, preset, size, flip, device, backend, precision)
+    if source == "tracking":
+        from app.bench.tracking import bench_tracking
+
+        bench_tracking(engine, whole_numbers("--seeds", seeds), frames or 600, json_path)
+        return
     if source == "process":
         from app.bench.process import bench_process
 
-        bench_process(EngineSettings(model, preset, size, flip, device, backend, precision), frames, json_path)
+        bench_process(engine, frames or 60, json_path)
         return
     from app.bench.stages import BenchOptions, bench_stages
 
     options = BenchOptions(
         source=source,
-        engine=EngineSettings(model, preset, size, flip, device, backend, precision),
+        engine=engine,
         int8=int8,
-        frames=frames,
+        frames=frames or 60,
         sigmas=sigmas,
         batch=batch,
     )

@@ -229,7 +229,14 @@ def _packed(found: Found) -> bytes:
     width, height = found.size or (0, 0)
     num_tags = -1 if people.tags is None else people.tags.shape[1]
     head = _FRAME.pack(
-        found.pts is not None, found.pts or 0, width, height, len(people), len(name), people.sigmas is not None, num_tags
+        found.pts is not None,
+        found.pts or 0,
+        width,
+        height,
+        len(people),
+        len(name),
+        people.sigmas is not None,
+        num_tags,
     )
     arrays = [people.keypoints, people.scores, people.sigmas, people.tags]
     return head + name + b"".join(array.astype("<f4").tobytes() for array in arrays if array is not None)

@@ -53,5 +53,15 @@ def test_the_same_frame_under_other_settings_shows_what_these_find(person):
     np.testing.assert_array_equal(once_more.keypoints, shaken(person, 99).keypoints)
 
 
+def test_tags_go_along_and_may_become_another_networks(person):
+    """As when another model or the mirror image is chosen in the window: the same frame comes again with other tags."""
+    over_time = OverTime()
+    for frame in range(30):
+        one = over_time(replace(shaken(person, frame), tags=[[float(frame % 7)]]), Fraction(frame, 30))
+        assert one.ids.tolist() == [1] and one.tags.tolist() == [[frame % 7]]
+    for time, tags in ((29, [[3.0, -2.0]]), (30, [[3.5, -2.0]]), (31, None), (32, [[0.0]])):
+        assert over_time(replace(shaken(person, time), tags=tags), Fraction(time, 30)).ids.tolist() == [1]
+
+
 def test_pictures_are_left_as_they_are(person):
     assert OverTime()(person, None) is person

@@ -13,7 +13,14 @@ def people() -> People:
     random = np.random.default_rng(0)
     keypoints = random.uniform(1, 100, (3, 17, 3))
     keypoints[0, 4] = 0  # not found
-    return People(keypoints, [0.9, 0.5, 0.7], random.uniform(1, 3, (3, 17)), COCO17, ids=[7, 8, 9], tags=random.normal(size=(3, 2)))
+    return People(
+        keypoints,
+        [0.9, 0.5, 0.7],
+        random.uniform(1, 3, (3, 17)),
+        COCO17,
+        ids=[7, 8, 9],
+        tags=random.normal(size=(3, 2)),
+    )
 
 
 def test_arrays_get_the_documented_types(people):

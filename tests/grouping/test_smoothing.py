@@ -1,87 +1,44 @@
 """Smoothing: calm at rest, close behind in motion, as sure as each keypoint's own sigma; and what starts anew."""
 
 from dataclasses import replace
-from math import pi
 
 import numpy as np
 import pytest
 
+from app.bench import calm
+from app.bench.calm import (
+    RATE,
+    WRIST,
+    NoFilter,
+    PlainOneEuro,
+    filtered,
+    jitter,
+    lag,
+    moved,
+    still_frames,
+    waving_frames,
+)
 from grouping import COCO17, CROWDPOSE14, People, Smoother, SmoothingOptions
 
-RATE = 30
-WRIST = COCO17.names.index("left_wrist")
 HEIGHT_PER_SIZE = 2.5  # an upright person's height over √area
 
 
 def upright(height: float = 200, sigma: float | None = 4) -> People:
-    """One person with an id: a column of keypoints, `height` from the first to the last."""
-    keypoints = np.full((1, 17, 3), 300.0)
-    keypoints[0, :, 1] = np.linspace(0, height, 17)
-    keypoints[0, :, 2] = 0.9
-    return People(keypoints, [0.8], None if sigma is None else np.full((1, 17), sigma), ids=[1])
-
-
-def moved(people: People, offsets) -> People:
-    """The same people, moved by offsets that broadcast to [P, K, 2]."""
-    keypoints = people.keypoints.copy()
-    keypoints[:, :, :2] += offsets
-    return replace(people, keypoints=keypoints)
+    return calm.upright(height, sigma)
 
 
 def smoothed(frames: list[People], rate: float = RATE, smoother=None) -> np.ndarray:
     """Positions [T, P, K, 2] of frames at an even rate after smoothing."""
-    smoother = smoother or Smoother()
-    return np.array([smoother.update(people, i / rate).keypoints[:, :, :2] for i, people in enumerate(frames)])
+    return filtered(frames, smoother or Smoother(), rate)
 
 
 def raw(frames: list[People]) -> np.ndarray:
-    return np.array([people.keypoints[:, :, :2] for people in frames])
-
-
-class PlainOneEuro:
-    """The filter with the parameters that its authors' page begins with, in pixels: 1 Hz, β = 0.007, 1 Hz."""
-
-    def update(self, people: People, seconds: float) -> People:
-        positions = people.keypoints[:, :, :2].astype(float)
-        if seconds > 0:
-            passed = seconds - self.seconds
-            speed_share, speed = self.share(1.0, passed), (positions - self.last) / passed
-            self.speed = self.speed + speed_share * (speed - self.speed)
-            share = self.share(1.0 + 0.007 * abs(self.speed), passed)
-            positions = self.last + share * (positions - self.last)
-        else:
-            self.speed = np.zeros_like(positions)
-        self.last, self.seconds = positions, seconds
-        return moved(people, positions - people.keypoints[:, :, :2])
-
-    @staticmethod
-    def share(cutoff, passed):
-        return 1 / (1 + 1 / (2 * pi * cutoff * passed))
-
-
-def still_frames(height: float, sigma: float | None, noise: float, frames: int = 300) -> list[People]:
-    random = np.random.default_rng(0)
-    return [moved(upright(height, sigma), random.normal(0, noise, (1, 17, 2))) for _ in range(frames)]
-
-
-def waving_frames(height: float, sigma: float | None, frames: int = 300) -> list[People]:
-    """A hand that swings by half the height to either side, 1.5 times a second."""
-    offsets = np.zeros((frames, 17, 2))
-    offsets[:, WRIST, 0] = height / 2 * np.sin(2 * pi * 1.5 * np.arange(frames) / RATE)
-    return [moved(upright(height, sigma), offset) for offset in offsets]
+    return filtered(frames, NoFilter())
 
 
 def calmed(frames: list[People], smoother) -> float:
     """By what share the moves from frame to frame are smaller than without smoothing."""
-    before, after = raw(frames), smoothed(frames, smoother=smoother)
-    return 1 - np.diff(after[30:], axis=0).std() / np.diff(before[30:], axis=0).std()
-
-
-def lag(frames: list[People], smoother) -> float:
-    """How many frames the hand is late, by its phase at 1.5 hertz over whole swings."""
-    wave = np.exp(-2j * pi * 1.5 * np.arange(60, 300) / RATE)
-    before, after = (hand[60:, 0, WRIST, 0] @ wave for hand in (raw(frames), smoothed(frames, smoother=smoother)))
-    return np.angle(before / after) / (2 * pi * 1.5) * RATE
+    return 1 - jitter(frames, smoother) / jitter(frames, NoFilter())
 
 
 @pytest.mark.parametrize("height", [60, 200, 700])
