@@ -18,6 +18,7 @@ from app.options import (
     Size,
     whole_numbers,
 )
+from app.threads import let_threads_sleep
 
 
 def bench(
@@ -26,7 +27,8 @@ def bench(
         typer.Argument(
             help="Whose frames to measure with; or grouping: from the network's maps to people; "
             "or process: a video through all stages, beside each stage alone; "
-            "or tracking: how well people keep their ids, and what smoothing does."
+            "or tracking: how well people keep their ids, and what smoothing does; "
+            "or training: pictures a second of swahr train, beside another checkout's."
         ),
     ] = "demo:",
     model: Annotated[str, typer.Option(help="As elsewhere; or untrained: --preset without weights.")] = "default",
@@ -47,9 +49,23 @@ def bench(
     sizes: Annotated[str, typer.Option(help="For grouping: sides of the input in pixels, with commas.")] = "512",
     repeats: Annotated[int, typer.Option(min=3, help="For grouping: runs; of the reference a twentieth.")] = 100,
     seeds: Annotated[str, typer.Option(help="For tracking: seeds of the crowds of demo:, with commas.")] = "0,1,2",
+    recipe: Annotated[
+        Path | None, typer.Option(help="For training: as of train.", show_default="w32-512, synthetic people")
+    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="For training: as of train.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="For training: steps of a run that count.")] = 8,
+    against: Annotated[
+        Path | None, typer.Option(help="For training: a checkout of this project whose code to run in turn with this.")
+    ] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
 ) -> None:
     """Measure how long things take here, or how well people are followed, each beside what it is compared with."""
+    if source == "training":
+        let_threads_sleep()
+        from app.bench.training import bench_training
+
+        typer.echo(bench_training(recipe, settings or [], steps, against, json_path))
+        return
     if source == "grouping":
         from app.bench.grouping import bench_grouping
 

@@ -22,6 +22,7 @@ from app.options import (
     numbers,
     whole_numbers,
 )
+from app.threads import let_threads_sleep
 from engine.errors import SwahrError
 
 
@@ -50,6 +51,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a network as a recipe says. Under torchrun, all processes train it together."""
+    let_threads_sleep()
     from app.training import TrainingOptions, run_profile, run_training
     from engine.training.distributed import StoppedElsewhereError
 
@@ -133,6 +135,7 @@ def ablate(
     show: Annotated[bool, typer.Option("--show", help="Train nothing: print what is finished.")] = False,
 ) -> None:
     """Train and test the systems of one of the paper's tables, and print it. Run it again to go on where it stopped."""
+    let_threads_sleep()
     from app.ablation import run_ablation
 
     names = None if rows is None else [name.strip() for name in rows.split(",")]
