@@ -27,7 +27,7 @@ _PYRAMID_WIDTHS = (24, 32, 64)
 _REGRESSION_UNIT = 32.0  # cells of the 1/4 map: brings offsets from a person's centre to the size of other features
 
 
-class _Conv(nn.Conv2d):
+class EndPaddedConv(nn.Conv2d):
     """k×k convolution padded as TensorFlow does: a stride of 2 on an even size pads the right and the bottom only."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -45,10 +45,10 @@ class InvertedResidual(nn.Module):
         super().__init__()
         wide = in_channels * expansion
         self.layers = nn.Sequential(
-            *((_Conv(in_channels, wide, 1), nn.ReLU6(inplace=True)) if expansion > 1 else ()),
-            _Conv(wide, wide, 3, stride, groups=wide),
+            *((EndPaddedConv(in_channels, wide, 1), nn.ReLU6(inplace=True)) if expansion > 1 else ()),
+            EndPaddedConv(wide, wide, 3, stride, groups=wide),
             nn.ReLU6(inplace=True),
-            _Conv(wide, out_channels, 1),
+            EndPaddedConv(wide, out_channels, 1),
         )
         self.skip = stride == 1 and in_channels == out_channels
 
@@ -112,13 +112,13 @@ class PoseTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_Conv(3, 48, 3, 2), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(EndPaddedConv(3, 48, 3, 2), nn.ReLU6(inplace=True))
         blocks, channels = [], 48
         for out_channels, stride, expansion in _BLOCKS:
             blocks.append(InvertedResidual(channels, out_channels, stride, expansion))
             channels = out_channels
         self.blocks = nn.ModuleList(blocks)
-        self.last = nn.Sequential(_Conv(channels, 1280, 1), nn.ReLU6(inplace=True))
+        self.last = nn.Sequential(EndPaddedConv(channels, 1280, 1), nn.ReLU6(inplace=True))
         self.pyramid = Pyramid([_BLOCKS[block][0] for block in _TAP_BLOCKS] + [1280])
         self.heatmaps, self.centres, self.offsets = (
             nn.Sequential(SeparableConvReLU(_PYRAMID_WIDTHS[0], 96), nn.Conv2d(96, outputs, 1))
@@ -133,11 +133,9 @@ class PoseTrunk(nn.Module):
             if index in _TAP_BLOCKS:
                 taps.append(x)
         levels = self.pyramid([*taps, self.last(x)])
-        answers = (
-            self.heatmaps(levels[0]).sigmoid(),
-            self.centres(levels[0]).sigmoid(),
-            self.offsets(levels[0]) / _REGRESSION_UNIT,
-        )
+        # Together: the sigmoid of a single channel forgets that it was channels_last, and all that follows with it.
+        scores = torch.cat((self.heatmaps(levels[0]), self.centres(levels[0])), 1).sigmoid()
+        answers = scores, self.offsets(levels[0]) / _REGRESSION_UNIT
         features = [
             torch.cat((taps[0], levels[0], *answers), 1),
             torch.cat((taps[1], levels[1]), 1),

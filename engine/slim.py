@@ -102,6 +102,7 @@ class SlimNetwork(nn.Module):
         presence, whose = self.people(
             finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels].float() * PoseTrunk.offset_unit
         )
+        presence = presence.contiguous(memory_format=torch.channels_last)  # as the heatmaps that it is for
         presence, whose = _doubled(presence), _repeated(whose)
         x = torch.cat((self.fusion(taps[:3]), finest[:, PoseTrunk.heatmap_channels]), 1)
         heatmaps, tags = self.final_layers[0](x).float().split(self.config.num_keypoints, 1)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engine.mobilenet import EndPaddedConv
+
 
 class _Float32Backward(torch.autograd.Function):
     @staticmethod
@@ -38,11 +40,15 @@ class _Float32Backward(torch.autograd.Function):
 
 
 def _forward(self: nn.Conv2d, x: Tensor) -> Tensor:
+    weight, padding = self.weight, self.padding
+    if isinstance(self, EndPaddedConv) and self.stride[0] == 2:
+        # A kernel with a first row and column of zeros and padding all around, rather than a padded copy of x.
+        weight, padding = F.pad(weight, (1, 0, 1, 0)), (1, 1)
     if not self.training or not torch.is_autocast_enabled("cpu") or x.device.type != "cpu":
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return F.conv2d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
     x = x.to(torch.get_autocast_dtype("cpu"))
     with torch.autocast("cpu", enabled=False):
-        return _Float32Backward.apply(x, self.weight, self.bias, self.stride, self.padding, self.groups)
+        return _Float32Backward.apply(x, weight, self.bias, self.stride, padding, self.groups)
 
 
 def keep_memory() -> bool:
@@ -71,5 +77,5 @@ def speed_up_depthwise(network: nn.Module) -> nn.Module:
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and _is_slow(module):
-            module._conv_forward = types.MethodType(lambda self, x, weight, bias: _forward(self, x), module)
+            module.forward = types.MethodType(_forward, module)
     return network

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.errors import SwahrError
 from engine.heads import split_outputs
-from engine.training.losses import heatmap_loss, scale_loss, tag_loss
+from engine.training.losses import Covered, heatmap_loss, scale_loss, tag_loss
 
 HEATMAP_LOSSES = ("baseline", "shr", "sahr", "wahr", "swahr")
 
@@ -61,9 +61,13 @@ def total_loss(
     its parts, unweighted, each averaged over the batch.
     """
     keypoints = sample["coarse"].shape[1]
-    # Targets lie [N,K,H,W] in memory; parts of a channels_last output would make every product below ten times slower.
+    # Products of maps that lie differently in memory are ten times slower, and so are all gradients that follow.
+    layout = (
+        torch.channels_last if outputs[1].is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    )
     (coarse_alphas, coarse_heatmaps, tags), (fine_alphas, fine_heatmaps) = (
-        [_precise(part).contiguous() for part in parts] for parts in split_outputs(outputs, keypoints)
+        [_precise(part).contiguous(memory_format=layout) for part in parts]
+        for parts in split_outputs(outputs, keypoints)
     )
     gamma = settings.gamma if settings.weight_adaptive else None
     parts, total = {}, 0.0
@@ -71,12 +75,14 @@ def total_loss(
         ("coarse", coarse_alphas, coarse_heatmaps),
         ("fine", fine_alphas, fine_heatmaps),
     ):
-        target, mask = sample[name].to(heatmaps.dtype), sample[f"{name}_mask"].to(heatmaps.dtype)
+        target = sample[name].to(heatmaps.dtype, memory_format=layout)
+        mask = sample[f"{name}_mask"].to(heatmaps.dtype)
+        covered = Covered(target, mask)
         used = alphas if settings.scale_adaptive else None
-        parts[f"heatmap_{name}"] = heatmap_loss(heatmaps, target, used, mask, gamma).mean()
+        parts[f"heatmap_{name}"] = heatmap_loss(heatmaps, target, used, mask, gamma, covered).mean()
         total = total + parts[f"heatmap_{name}"]
         if settings.scale_adaptive:
-            parts[f"scale_{name}"] = scale_loss(alphas, target, mask).mean()
+            parts[f"scale_{name}"] = scale_loss(alphas, target, mask, covered).mean()
             total = total + settings.regulariser * parts[f"scale_{name}"]
     push, pull = tag_loss(tags.flatten(1)[..., None], sample["tags"])
     parts["push"], parts["pull"] = push.mean(), pull.mean()

@@ -1,5 +1,6 @@
 """The slim network: its outputs, and how it is trained on a CPU."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 from engine.checkpoint import ModelMetadata
-from engine.mobilenet import PoseTrunk
+from engine.mobilenet import EndPaddedConv, PoseTrunk
 from engine.network import PRESETS, build_network
 from engine.training.cpu import speed_up_depthwise
 from grouping import CROWDPOSE14
@@ -102,3 +103,26 @@ def test_without_training_the_fast_convolution_is_the_ordinary_one():
     x = torch.randn(1, 4, 9, 9)
     expected = plain(x)
     assert torch.equal(speed_up_depthwise(plain).eval()(x), expected)
+
+
+def test_padding_the_kernel_is_padding_the_picture():
+    torch.manual_seed(0)
+    plain = EndPaddedConv(8, 8, 3, 2, groups=8)
+    fast = copy.deepcopy(plain)
+    speed_up_depthwise(fast)
+    x = torch.randn(2, 8, 12, 16).contiguous(memory_format=torch.channels_last)
+    ours, theirs = (x.clone().requires_grad_() for _ in range(2))
+    expected, y = plain(theirs), fast(ours)
+    assert torch.allclose(y, expected, rtol=1e-5, atol=1e-6)
+    upstream = torch.randn_like(y)
+    expected.backward(upstream)
+    y.backward(upstream)
+    for one, other in ((fast.weight, plain.weight), (fast.bias, plain.bias), (ours, theirs)):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_features_keep_lying_channels_last():
+    trunk = PoseTrunk().to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        features, _ = trunk(torch.zeros(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))
+    assert features[0].is_contiguous(memory_format=torch.channels_last)

@@ -113,7 +113,7 @@ def test_with_weights_of_one_the_weight_adaptive_loss_is_the_plain_one(monkeypat
     plain = heatmap_loss(predicted, target, alpha, mask, gamma=None)
     assert not torch.allclose(heatmap_loss(predicted, target, alpha, mask), plain)
     monkeypatch.setattr(losses, "adaptive_weight", lambda predicted, target, gamma: torch.ones_like(predicted))
-    monkeypatch.setattr(losses, "_background", lambda predicted, gamma: predicted.square())
+    monkeypatch.setattr(losses, "_background_power", lambda gamma: 2)
     assert torch.equal(heatmap_loss(predicted, target, alpha, mask), plain)
 
 
@@ -123,6 +123,21 @@ def test_where_eq_13_gives_one_the_weight_adaptive_loss_is_the_plain_one():
     mask = torch.ones(1, 1, 4)
     weighted, plain = (heatmap_loss(predicted, target, None, mask, gamma) for gamma in (0.01, None))
     assert weighted.item() == pytest.approx(plain.item()) and plain.item() == 1
+
+
+@pytest.mark.parametrize("gamma", [None, 0.01])
+def test_losses_and_gradients_are_the_same_however_maps_lie_in_memory(gamma):
+    *inputs, mask = maps(3)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        predicted, target, alpha = (one.detach().clone(memory_format=layout).requires_grad_() for one in inputs)
+        target = target.detach()
+        loss = heatmap_loss(predicted, target, alpha, mask, gamma) + scale_loss(alpha, target, mask)
+        gradients = torch.autograd.grad(loss.sum(), (predicted, alpha))
+        assert gradients[0].is_contiguous(memory_format=layout)
+        found.append((loss, *gradients))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("gamma", [None, 0.01])
