@@ -17,6 +17,7 @@ from app.machine import machine
 from app.progress import console_progress
 from app.training import run_profile
 from engine.errors import SwahrError
+from engine.training.recipe import find_recipe
 
 _OURS = Path(__file__).resolve().parents[2]
 _ROUNDS = 3
@@ -67,6 +68,7 @@ def bench_training(
         if recipe is None:
             recipe = Path(folder) / "plain.toml"
             recipe.write_text(_PLAIN, encoding="utf-8")
+        recipe = find_recipe(recipe).resolve()  # of this code, also where another checkout bundles one of that name
         profile = run_profile(recipe, settings)
         with console_progress("training", _ROUNDS * len(sides)) as progress:
             for number in range(_ROUNDS):
@@ -82,11 +84,10 @@ def _run(side: Side, recipe: Path, settings: Sequence[str], steps: int, output: 
     """Train in a process of its own, and note how fast it went."""
     from safetensors import safe_open
 
-    where = recipe.resolve() if recipe.exists() else recipe  # the name of a bundled one stays a name
     more = (f"schedule.steps={2 * steps}", f"schedule.log_every={steps}", "data.validation=")
     options = [part for one in (*settings, *more) for part in ("--set", one)]
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "train", str(where), "--output", str(output), *options],
+        [sys.executable, "-m", "app.cli", "train", str(recipe), "--output", str(output), *options],
         cwd=side.checkout,
         env={**os.environ, "PYTHONPATH": str(side.checkout)},
         capture_output=True,

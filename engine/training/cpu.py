@@ -1,8 +1,9 @@
-"""Two things that make training on a CPU about twice as fast: memory that stays, and depthwise gradients in float32.
+"""What makes training on a CPU faster: memory that stays, depthwise gradients in float32, and no padded copies.
 
 oneDNN computes the forward pass of a bfloat16 depthwise convolution fast, but some of its gradients 5 to 100 times
 slower than in float32 (5×5 kernels, and every stride of 2). So the forward pass stays bfloat16 and those gradients
-are float32.
+are float32. A convolution that pads on one side only would copy its whole input for that, which takes longer than the
+convolution.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ def _is_slow(convolution: nn.Conv2d) -> bool:
 def speed_up_depthwise(network: nn.Module) -> nn.Module:
     """Let every depthwise convolution of `network` compute its gradients in float32 when it trains under CPU autocast.
 
-    Changes the modules in place and returns the network; parameters and state-dict names stay as they are, and outside
-    of training nothing changes.
+    Those that pad on one side pad their kernels instead, always. Changes the modules in place and returns the network;
+    parameters and state-dict names stay as they are, and outside of training nothing else changes.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels and _is_slow(module):

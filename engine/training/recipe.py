@@ -88,7 +88,7 @@ class Schedule:
     trunk_rate: learning rate of the trunk, as a part of the rest's. ema: decay of the averaged weights a step.
     precision: "bfloat16" (autocast), "float32", or "auto": bfloat16 where the device is quick at it.
     workers: processes that make pictures, for each that trains. threads: of the training itself on a CPU, 0 for one a
-    core; 1 is much faster than 2 where other programs keep the cores busy.
+    core; fewer are faster where other programs keep the cores busy.
     """
 
     steps: int = 6000
