@@ -175,7 +175,12 @@ class HRNet(nn.Module):
 
 
 class HigherHRNet(HRNet):
-    """HRNet, a deconvolution to twice the resolution, and heads on both maps (section 3.5, Figure 4)."""
+    """HRNet, a deconvolution to twice the resolution, and heads on both maps (section 3.5, Figure 4).
+
+    exact_layers: modules that stay in floating point in int8, those whose answers are read as numbers.
+    """
+
+    exact_layers = ("final_layers", "conv_scale_layers")
 
     def __init__(self, config: NetworkConfig):
         super().__init__(config.width)

@@ -22,7 +22,7 @@ _BLOCKS = (
     *((240, 2, 6), (240, 1, 6), (240, 1, 6)),
     (480, 1, 6),
 )
-_TAP_BLOCKS = (2, 5, 9)  # the blocks that the pyramid reads at 1/4, 1/8 and 1/16; at 1/32 it reads `last`
+TAP_BLOCKS = (2, 5, 9)  # the blocks that the pyramid reads at 1/4, 1/8 and 1/16; at 1/32 it reads `last`
 _PYRAMID_WIDTHS = (24, 32, 64)
 _REGRESSION_UNIT = 32.0  # cells of the 1/4 map: brings offsets from a person's centre to the size of other features
 
@@ -100,9 +100,9 @@ class PoseTrunk(nn.Module):
     detail_channels = _BLOCKS[0][0]
     keypoints = 17  # of MoveNet, whatever the skeleton of the network around it
     channels = (
-        _BLOCKS[_TAP_BLOCKS[0]][0] + Pyramid.channels[0] + 3 * keypoints + 1,
-        _BLOCKS[_TAP_BLOCKS[1]][0] + Pyramid.channels[1],
-        _BLOCKS[_TAP_BLOCKS[2]][0] + Pyramid.channels[2],
+        _BLOCKS[TAP_BLOCKS[0]][0] + Pyramid.channels[0] + 3 * keypoints + 1,
+        _BLOCKS[TAP_BLOCKS[1]][0] + Pyramid.channels[1],
+        _BLOCKS[TAP_BLOCKS[2]][0] + Pyramid.channels[2],
         Pyramid.channels[3],
     )
     heatmap_channels = slice(channels[0] - 3 * keypoints - 1, channels[0] - 2 * keypoints - 1)  # of those at 1/4
@@ -119,7 +119,7 @@ class PoseTrunk(nn.Module):
             channels = out_channels
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Sequential(EndPaddedConv(channels, 1280, 1), nn.ReLU6(inplace=True))
-        self.pyramid = Pyramid([_BLOCKS[block][0] for block in _TAP_BLOCKS] + [1280])
+        self.pyramid = Pyramid([_BLOCKS[block][0] for block in TAP_BLOCKS] + [1280])
         self.heatmaps, self.centres, self.offsets = (
             nn.Sequential(SeparableConvReLU(_PYRAMID_WIDTHS[0], 96), nn.Conv2d(96, outputs, 1))
             for outputs in (self.keypoints, 1, 2 * self.keypoints)
@@ -130,7 +130,7 @@ class PoseTrunk(nn.Module):
         x = detail = self.blocks[0](x)
         for index, block in enumerate(self.blocks[1:], 1):
             x = block(x)
-            if index in _TAP_BLOCKS:
+            if index in TAP_BLOCKS:
                 taps.append(x)
         levels = self.pyramid([*taps, self.last(x)])
         # Together: the sigmoid of a single channel forgets that it was channels_last, and all that follows with it.

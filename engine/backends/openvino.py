@@ -1,32 +1,27 @@
 """OpenVINO on a CPU: converted from PyTorch directly, kept as OpenVINO's own files, tuned for latency.
 
 A conversion serves every input shape; what depends on the shape and the precision is compiled in a fraction of a second
-when it is loaded. int8 is a conversion of its own, quantised by NNCF on pictures.
+when it is loaded. int8 is a conversion of its own (`engine.backends.quantisation`).
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import warnings
 from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.backends import Task
+from engine.backends import Shape, Task, quantisation
 from engine.backends.cache import entry, keep
 from engine.backends.eager import has_bfloat16
-from engine.errors import SwahrError
+from engine.served import ServedNetwork
 
 if TYPE_CHECKING:
     import openvino
@@ -34,14 +29,6 @@ if TYPE_CHECKING:
 # Neither OpenVINO nor NNCF is to tell its maker, over the network, what is converted: they do without this module.
 sys.modules["openvino_telemetry"] = None
 
-CALIBRATION_FRAMES = 100
-# Layers whose answers are read as numbers rather than compared: rounding them to 8 bits moves keypoints and tags.
-_EXACT_LAYERS = (
-    ".*final_layers.*",
-    ".*conv_scale_layers.*",
-    ".*people.*",
-    *(f".*trunk.{name}.*" for name in ("heatmaps", "centres", "offsets")),
-)
 _FILE = "network.xml"
 _core_lock = threading.Lock()
 _only_core: openvino.Core | None = None
@@ -108,45 +95,25 @@ class OpenVinoNetwork:
 
 def place(task: Task) -> Path:
     """Where the conversion of a task's network is kept; it serves every shape."""
-    kind = ("float",)
-    if task.precision == "int8":
-        kind = ("int8", version("nncf"), CALIBRATION_FRAMES, _EXACT_LAYERS)
+    kind = quantisation.marks(task) if task.precision == "int8" else ("float",)
     return entry("openvino", task.fingerprint, *kind, version("openvino"))
 
 
 def _convert(task: Task) -> openvino.Model:
+    if task.precision != "int8":
+        return _read(task.network, task.shape)
+    inputs = quantisation.calibration_inputs(task)
+    model = _read(quantisation.prepared(task.network, inputs), task.shape)
+    return quantisation.quantised(model, task.network.network.exact_layers, inputs)
+
+
+def _read(network: ServedNetwork, shape: Shape) -> openvino.Model:
     import openvino
 
-    images, height, width = task.shape
+    images, height, width = shape
     with torch.no_grad():
         example = torch.zeros(images, height, width, 3, dtype=torch.uint8)
-        network = task.network.to("cpu", memory_format=torch.contiguous_format)
+        network = network.to("cpu", memory_format=torch.contiguous_format)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its way of reading networks is one that PyTorch will drop some day
-            model = openvino.convert_model(network, example_input=example)
-    return _quantised(model, task) if task.precision == "int8" else model
-
-
-def _quantised(model: openvino.Model, task: Task) -> openvino.Model:
-    """The model in 8 bits, except for the layers that answer, with ranges from the task's calibration frames."""
-    import nncf
-
-    # Not nncf.set_log_level, which changes whatever handlers its logger has, others' among them.
-    logging.getLogger("nncf").setLevel(logging.ERROR)
-    _, height, width = task.shape
-    inputs = [_fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
-    if not inputs:
-        raise SwahrError("There are no frames to calibrate int8 with; name a source that has some.")
-    model.reshape([1, height, width, 3])
-    return nncf.quantize(
-        model,
-        nncf.Dataset(inputs),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(inputs),
-        ignored_scope=nncf.IgnoredScope(patterns=list(_EXACT_LAYERS), validate=False),
-    )
-
-
-def _fitted(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A frame at the input's size; proportions matter less to the ranges of values than that all is seen."""
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            return openvino.convert_model(network, example_input=example)
