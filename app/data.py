@@ -1,4 +1,4 @@
-"""``swahr data``: what an annotation file holds and what is wrong with it, and what training makes of it."""
+"""``swahr data check`` and ``show``: what a data set holds, what is wrong with it, and what training makes of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ShowOptions:
     """What ``data show`` was asked for.
 
-    annotations: a file, or demo:. images, skeleton, recipe, model: None: as the help says.
+    annotations: a file, a pack, or demo:. images, skeleton, recipe, model: None: as the help says.
     """
 
     annotations: str
@@ -41,20 +41,28 @@ class ShowOptions:
 
 
 def run_check(annotations: Path, images: Path | None, skeleton_name: str | None, decode: bool) -> tuple[str, bool]:
-    """What the file holds and what is wrong with it, in plain sentences, and whether it has no fault.
+    """What a file of annotations or a pack holds and what is wrong with it, in plain sentences, and if it has no fault.
 
-    Raises SwahrError for a file that holds no annotations, or a folder that is not there.
+    Of a pack everything is always read. Raises SwahrError for a file that holds no annotations, or a folder that is not
+    there.
     """
+    from engine.training.packed import PackedPhotos, is_pack
     from engine.training.photo_table import open_table
     from engine.training.picture_checks import check_pictures, likely_folder
 
-    skeleton = _skeleton(skeleton_name, annotations)
-    table = open_table(annotations, skeleton)
-    folder = likely_folder(annotations, table) if images is None else images
-    with _counted("looking at pictures") as progress:
-        _, findings = check_pictures(table, folder, decode, progress)
+    skeleton = skeleton_of(skeleton_name, annotations)
+    with counted("looking at pictures") as progress:
+        if is_pack(annotations):
+            photos = PackedPhotos(annotations, skeleton)
+            table, findings, decode = photos.table, photos.verify(progress), True
+            place = f"{len(photos.manifest.shards)} shards of {photos.manifest.bytes / 2**20:.1f} MiB"
+        else:
+            table = open_table(annotations, skeleton)
+            folder = likely_folder(annotations, table) if images is None else images
+            _, findings = check_pictures(table, folder, decode, progress)
+            place = f"pictures in {folder}"
     findings = table.findings.merged(findings)
-    lines = [f"{annotations}, with the skeleton {skeleton.name}; pictures in {folder}.", *_contents(table, skeleton)]
+    lines = [f"{annotations}, with the skeleton {skeleton.name}; {place}.", *_contents(table, skeleton)]
     lines += ["", *findings.lines()] if findings.counts else []
     return "\n".join([*lines, "", _verdict(findings, decode)]), not findings.faults
 
@@ -72,7 +80,7 @@ def run_show(options: ShowOptions) -> str:
         from engine import PoseEstimator
 
         estimator = PoseEstimator.load(options.model, preset=options.preset, size=samples.mixture.size)
-    with _counted("drawing") as progress:
+    with counted("drawing") as progress:
         for index, path in enumerate(paths):
             picture = sheet(samples[index], samples.skeleton, estimator)
             if not cv2.imwrite(str(path), picture[..., ::-1]):
@@ -82,11 +90,17 @@ def run_show(options: ShowOptions) -> str:
     return f"Written: {paths[0]}{last}."
 
 
-def _skeleton(name: str | None, annotations: Path) -> Skeleton:
+def skeleton_of(name: str | None, annotations: Path) -> Skeleton:
+    """The skeleton of that name, else the one that annotations or a pack were made for. Raises SwahrError for none."""
     from engine.training.annotations import likely_skeleton, read_annotations
+    from engine.training.packed import is_pack, read_manifest
     from engine.training.skeletons import find_skeleton
 
-    return likely_skeleton(read_annotations(annotations), annotations) if name is None else find_skeleton(name)
+    if name is not None:
+        return find_skeleton(name)
+    if is_pack(annotations):
+        return read_manifest(annotations)[0].known_skeleton(annotations)
+    return likely_skeleton(read_annotations(annotations), annotations)
 
 
 def _contents(table: PhotoTable, skeleton: Skeleton) -> Iterator[str]:
@@ -142,9 +156,9 @@ def _free_paths(options: ShowOptions) -> list[Path]:
 
 
 def _samples(options: ShowOptions) -> TrainingSamples:
-    from engine.training.coco import CocoPhotos
     from engine.training.recipe import Recipe, load_recipe
     from engine.training.samples import Mixture, TrainingSamples
+    from engine.training.setup import open_photos
     from grouping import COCO17
 
     plain = Recipe(mixture=Mixture(size=512, mosaic=0.0, synthetic=0.0))
@@ -153,8 +167,8 @@ def _samples(options: ShowOptions) -> TrainingSamples:
     if options.annotations != "demo:":
         path = Path(options.annotations)
         own = recipe.model.skeleton if options.skeleton is None else None
-        skeleton = own or _skeleton(options.skeleton, path)
-        photos = CocoPhotos(path, options.images, skeleton, options.skip_broken)
+        skeleton = own or skeleton_of(options.skeleton, path)
+        photos = open_photos(path, options.images, skeleton, options.skip_broken)
         if not len(photos):
             raise SwahrError(f"{path} names no image, so there is nothing to show; check the file.")
     base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
@@ -163,7 +177,7 @@ def _samples(options: ShowOptions) -> TrainingSamples:
 
 
 @contextmanager
-def _counted(what: str) -> Iterator[Callable[[int, int], None]]:
+def counted(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on the terminal, if there is one, and the function that moves it: done, of how many."""
     console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -14,6 +14,8 @@ from engine.training.coco import LabelledImage
 from engine.training.filling import fill
 from grouping import Skeleton
 
+CLOSEST = 2.5  # how much closer than the whole photo's the view comes that turns to one person
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -31,6 +33,10 @@ class Augmentation:
     flip: float = 0.5
     photometric: float = 0.8
     focus: float = 0.0
+
+    def side_without_enlarging(self, size: int) -> int:
+        """The short side in pixels from which on no photo is enlarged on its way to a picture of `size`."""
+        return math.ceil(size * max(1 / self.scale[0], CLOSEST if self.focus > 0 else 0.0))
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def _focus(rng: np.random.Generator, person: np.ndarray, size: np.ndarray, windo
     wanted = side * math.exp(rng.uniform(math.log(0.25), math.log(0.95)))
     # A person of whom only a face is labelled must not fill the window, nor a crowd become a speck.
     plain = side / size.min()
-    return (low + high) / 2, float(np.clip(wanted / max((high - low).max(), 8.0), 0.7 * plain, 2.5 * plain))
+    return (low + high) / 2, float(np.clip(wanted / max((high - low).max(), 8.0), 0.7 * plain, CLOSEST * plain))
 
 
 def place(

@@ -23,8 +23,8 @@ class CheckedPhoto:
     """A photo whose entry is sound, and its sound annotations.
 
     size_wh: pixels. annotation_ids: of all that is sound. people: float32 [K,3] each: x, y in pixels (centres at
-    integer + 0.5) and visibility, all 0 where that is 0. ignored: rings of what must not count. crowd_index:
-    CrowdPose's, 0 to 1; NaN elsewhere.
+    integer + 0.5) and visibility, all 0 where that is 0. people_ids: of their annotations. ignored: rings of what must
+    not count. crowd_index: CrowdPose's, 0 to 1; NaN elsewhere.
     """
 
     id: int
@@ -34,6 +34,7 @@ class CheckedPhoto:
     crowd_index: float = float("nan")
     annotation_ids: list[int] = field(default_factory=list)
     people: list[NDArray[np.float32]] = field(default_factory=list)
+    people_ids: list[int] = field(default_factory=list)
     ignored: list[Ring] = field(default_factory=list)
 
 
@@ -144,6 +145,7 @@ class _AnnotationChecker:
         else:
             photo.annotation_ids.append(entry["id"])
             photo.people.append(keypoints)
+            photo.people_ids.append(entry["id"])
             for remark in self._remarks(entry, photo, keypoints, where):
                 self._findings.add(*remark)
 

@@ -15,7 +15,7 @@ from engine.aggregate import aggregate
 from engine.geometry import Resize
 from engine.training.recipe import Recipe
 from engine.training.samples import TrainingSamples
-from engine.training.setup import open_photos
+from engine.training.setup import validation_photos
 from grouping import Skeleton
 
 Image = NDArray[np.uint8]  # RGB [H, W, 3]
@@ -36,8 +36,7 @@ class FixedPictures:
         self.skeleton, self.normalise = skeleton, normalise
         data = recipe.data
         if data.validation:
-            images = data.validation_images or data.images
-            photos = open_photos(data.validation, images, skeleton, data.skip_broken)
+            photos = validation_photos(data, skeleton)
             whole = [photos.load(index).image for index in range(min(NUMBER, len(photos)))]
             self.images = [Resize.fit(one.shape[1::-1], recipe.mixture.size).image(one) for one in whole]
         else:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from engine.training.checks import check_entries
 from engine.training.findings import Findings
 from grouping import Skeleton
 
-FORMAT = 2  # of the arrays and of the checks; another number reads all annotation files anew
+FORMAT = 3  # of the arrays and of the checks; another number reads all annotation files anew
 
 _log = logging.getLogger(__name__)
 
@@ -32,15 +32,15 @@ class PhotoTable:
     """The sound entries of an annotation file, photo after photo.
 
     ids int64 [N]; sizes int32 [N,2] width, height; crowd_indices float32 [N] (NaN: none); sources uint16 [N], an index
-    into `source_names`; names uint8, all file names in UTF-8; annotation_ids int64, of all sound ones; keypoints
-    float32 [P,K,3]; corners float32 [M,2];
+    into `source_names`; names uint8, all file names in UTF-8; annotation_ids int64, of all sound ones; people_ids int64
+    [P], those of labelled people; keypoints float32 [P,K,3]; corners float32 [M,2];
     names_end, people_end, rings_end int64 [N] and corners_end int64 [R]: where those of a photo or a ring end.
     findings: what is wrong with the file. place: the folder of the arrays, None where they could not be kept.
     """
 
     ARRAYS = (
         *("ids", "sizes", "crowd_indices", "sources", "names", "names_end"),
-        *("annotation_ids", "people_end", "keypoints", "rings_end", "corners_end", "corners"),
+        *("annotation_ids", "people_ids", "people_end", "keypoints", "rings_end", "corners_end", "corners"),
     )
 
     def __init__(
@@ -60,6 +60,10 @@ class PhotoTable:
     def people(self, index: int) -> NDArray[np.float32]:
         """The people of photo `index`, float32 [P',K,3], read-only."""
         return self.keypoints[_span(self.people_end, index)]
+
+    def ids_of_people(self, index: int) -> list[int]:
+        """The ids of their annotations."""
+        return self.people_ids[_span(self.people_end, index)].tolist()
 
     def rings(self, index: int) -> list[NDArray[np.float32]]:
         """The regions to ignore in photo `index`, each float32 [n,2], read-only."""
@@ -88,17 +92,25 @@ def open_table(annotations: Path, skeleton: Skeleton) -> PhotoTable:
     It is kept in the cache folder, by the file's content and the skeleton; where that cannot be written, the table
     stays in memory. Raises SwahrError for a file that holds no annotations; faulty entries are in `findings`.
     """
-    place = entry("annotations", FORMAT, _digest(annotations), skeleton.name, skeleton.names)
+    return kept_table(_digest(annotations), skeleton, annotations, lambda: read_annotations(annotations))
+
+
+def kept_table(digest: str, skeleton: Skeleton, where: Path, read: Callable[[], dict[str, Any]]) -> PhotoTable:
+    """The table of what `read` gives, from the cache if it was kept there for this digest and skeleton.
+
+    where: what the annotations are in, for messages.
+    """
+    place = entry("annotations", FORMAT, digest, skeleton.name, skeleton.names)
     try:
         return _opened(place)
     except (OSError, ValueError, KeyError):  # not there, or damaged
         shutil.rmtree(place, ignore_errors=True)
-    table = build_table(read_annotations(annotations), skeleton)
+    table = build_table(read(), skeleton)
     try:
         _keep(table, place)
         return _opened(place)
     except (OSError, ValueError, KeyError) as error:
-        _log.warning("What %s says cannot be kept in %s (%s), so it is read anew next time.", annotations, place, error)
+        _log.warning("What %s says cannot be kept in %s (%s), so it is read anew next time.", where, place, error)
         return table
 
 
@@ -118,6 +130,7 @@ def build_table(data: dict[str, Any], skeleton: Skeleton) -> PhotoTable:
         "names": np.frombuffer(b"".join(names), np.uint8),
         "names_end": _ends(names),
         "annotation_ids": np.array([one for photo in photos for one in photo.annotation_ids], np.int64),
+        "people_ids": np.array([one for photo in photos for one in photo.people_ids], np.int64),
         "people_end": _ends([photo.people for photo in photos]),
         "keypoints": np.array(people, np.float32).reshape(-1, len(skeleton.names), 3),
         "rings_end": _ends([photo.ignored for photo in photos]),

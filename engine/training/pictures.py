@@ -20,7 +20,11 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
 
     Raises SwahrError naming a file that is missing, cut off or no picture.
     """
-    content = _content(path)
+    return decode_rgb(_content(path), path)
+
+
+def decode_rgb(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """The pixels of a picture file's content, as `read_rgb` gives them. path: where it is, for messages."""
     if _is_cut_off(content[:8], content[-_TAIL:]):
         raise SwahrError(f"{path} is cut off: its end is missing; fetch the picture again.")
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION

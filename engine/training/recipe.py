@@ -64,7 +64,8 @@ class ModelSettings:
 class DataSettings:
     """Annotation files in COCO's keypoint format and their folders of images; paths count from the current folder.
 
-    With `train` empty, every picture is synthetic. `validation` may be empty.
+    train: such a file, or a folder of packed photos (`swahr data pack`), which needs no `images`. With `train` empty,
+    every picture is synthetic. `validation` may be empty.
     skip_broken: leave out entries with faults and pictures that cannot be read, and count them, instead of stopping.
     """
 

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from engine.errors import SwahrError
 from engine.training.augment import Augmentation, Window, change_colours, place, random_affine
-from engine.training.coco import CocoPhotos
+from engine.training.coco import Photos
 from engine.training.synthetic import check_skeleton, random_frame
 from engine.training.targets import box_scales, render_heatmaps, tag_indices
 from grouping import Skeleton
@@ -76,7 +76,7 @@ class TrainingSamples(Dataset):
 
     def __init__(
         self,
-        photos: CocoPhotos | None,
+        photos: Photos | None,
         skeleton: Skeleton,
         mixture: Mixture,
         augmentation: Augmentation,
@@ -164,7 +164,7 @@ class TrainingSamples(Dataset):
         return sample
 
 
-def _photo_weights(photos: CocoPhotos, mixture: Mixture) -> np.ndarray:
+def _photo_weights(photos: Photos, mixture: Mixture) -> np.ndarray:
     """How often each photo is drawn, float64 [N], not normalised."""
     weights = photos.weights(mixture.source_weights)
     if mixture.empty_weight != 1:

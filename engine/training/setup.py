@@ -14,9 +14,10 @@ from torch import nn
 
 from engine.backends import eager
 from engine.errors import SwahrError
-from engine.training.coco import CocoPhotos
+from engine.training.coco import CocoPhotos, Photos
 from engine.training.evaluation import require_coco_eval
-from engine.training.recipe import Recipe
+from engine.training.packed import PackedPhotos, is_pack
+from engine.training.recipe import DataSettings, Recipe
 from engine.training.samples import TrainingSamples
 from grouping import Skeleton
 
@@ -26,9 +27,9 @@ _log = logging.getLogger(__name__)
 def with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSamples]:
     """The recipe with its epochs counted in steps, and the pictures that it asks for."""
     data = recipe.data
-    photos = _said(open_photos(data.train, data.images, skeleton, data.skip_broken)) if data.train else None
+    photos = _said(training_photos(data, skeleton)) if data.train else None
     if data.validation:  # read it now: what is wrong with it must not come to light hours into the run
-        _said(open_photos(data.validation, data.validation_images or data.images, skeleton, data.skip_broken))
+        _said(validation_photos(data, skeleton))
         require_coco_eval()
     base_width = recipe.loss.base_width if recipe.loss.heatmap == "shr" else None
     samples = TrainingSamples(
@@ -39,12 +40,28 @@ def with_samples(recipe: Recipe, skeleton: Skeleton) -> tuple[Recipe, TrainingSa
     return replace(recipe, schedule=schedule), samples
 
 
-def open_photos(annotations: str, images: str, skeleton: Skeleton, skip_broken: bool) -> CocoPhotos:
-    """The photos of an annotation file as a recipe names it; without `images` they are looked for beside it."""
-    return CocoPhotos(Path(annotations), Path(images) if images else None, skeleton, skip_broken)
+def open_photos(annotations: Path, images: Path | None, skeleton: Skeleton, skip_broken: bool) -> Photos:
+    """The photos of a pack or of an annotation file, as a recipe names it.
+
+    images: the folder of the annotation file's pictures; None: where they usually are.
+    """
+    if is_pack(annotations):
+        return PackedPhotos(annotations, skeleton, skip_broken)
+    return CocoPhotos(annotations, images, skeleton, skip_broken)
 
 
-def _said(photos: CocoPhotos) -> CocoPhotos:
+def training_photos(data: DataSettings, skeleton: Skeleton) -> Photos:
+    """The photos that a recipe trains on, which names some."""
+    return open_photos(Path(data.train), Path(data.images) if data.images else None, skeleton, data.skip_broken)
+
+
+def validation_photos(data: DataSettings, skeleton: Skeleton) -> CocoPhotos:
+    """The photos that a recipe validates on, which names some: an annotation file's, never packed ones."""
+    images = data.validation_images or data.images
+    return CocoPhotos(Path(data.validation), Path(images) if images else None, skeleton, data.skip_broken)
+
+
+def _said(photos: Photos) -> Photos:
     """The same photos, once what is left out of them is said."""
     for note in photos.notes():
         _log.warning(note)
