@@ -94,9 +94,9 @@ def _told(folder: Path, manifest: Manifest) -> list[str]:
     from engine.training.findings import Findings
 
     largest = max(shard.bytes for shard in manifest.shards) / 2**20
-    at_most = f", with a short side of at most {manifest.side} pixels" if manifest.side else ""
+    reduced = f", larger ones reduced to a short side of {manifest.side} pixels" if manifest.side else ""
     lines = [
-        f"Packed {manifest.photos} photos{at_most}, with {manifest.people} labelled people and {manifest.ignored} "
+        f"Packed {manifest.photos} photos{reduced}, with {manifest.people} labelled people and {manifest.ignored} "
         f"regions to ignore: {manifest.bytes / 2**20:.1f} MiB in {len(manifest.shards)} shards, "
         f"the largest {largest:.2f} MiB."
     ]

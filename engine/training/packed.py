@@ -45,9 +45,10 @@ class Shard:
 class Manifest:
     """What a pack holds.
 
-    side: the short side in pixels to which larger photos were reduced; 0: none was. skeleton, keypoints: its name and
-    those of its keypoints. photos, people, ignored: how many photos, labelled people and regions to ignore there are;
-    sources: photos by source. left_out: what was wrong and not packed (`Findings.to_dict`).
+    side: the short side in pixels to which larger photos were reduced, where that made them shorter; 0: none was.
+    skeleton, keypoints: its name and those of its keypoints. photos, people, ignored: how many photos, labelled people
+    and regions to ignore there are; sources: photos by source. left_out: what was wrong and not packed
+    (`Findings.to_dict`).
     """
 
     side: int

@@ -41,7 +41,8 @@ class PackOptions:
     """How photos are packed.
 
     side: the short side in pixels to which larger photos are reduced, or 0: as they are. shard_bytes: what each file
-    stays under. quality: of the JPEG encoding, 1 to 100; a JPEG file that stays as large keeps its bytes.
+    stays under. quality: of the JPEG encoding, 1 to 100. A JPEG file that is small enough already stays as it is, and
+    so does one that would be longer after it was reduced.
     """
 
     side: int = 0
@@ -146,31 +147,33 @@ def _packed(photos: CocoPhotos, options: PackOptions) -> Iterator[PackedPhoto | 
 def _pack_one(
     photos: CocoPhotos, index: int, entries: Mapping[int, Mapping[str, Any]], options: PackOptions
 ) -> PackedPhoto:
-    record, pixels = photos[index], photos.read(index)
-    size = reduced_size(record.size_wh, options.side)
+    record = photos[index]
+    jpeg, size = _jpeg(record, photos.read(index), options)
     factors = np.array(size) / record.size_wh
     image: dict[str, Any] = {"width": size[0], "height": size[1], "original": record.path.name}
     if record.source:
         image["source"] = record.source
     if not math.isnan(record.crowd_index):
         image["crowdIndex"] = round(record.crowd_index, 6)
-    jpeg = _jpeg(record, pixels, size, options.quality)
-    people = [
-        _person(one, entries[number], factors) for one, number in zip(record.keypoints, record.people_ids, strict=True)
-    ]
-    return PackedPhoto(jpeg, image, people + [_region(ring, factors) for ring in record.ignored])
+    people = zip(record.keypoints, record.people_ids, strict=True)
+    annotations = [_person(keypoints, entries[number], factors) for keypoints, number in people]
+    return PackedPhoto(jpeg, image, annotations + [_region(ring, factors) for ring in record.ignored])
 
 
-def _jpeg(record: PhotoRecord, pixels: NDArray[np.uint8], size: tuple[int, int], quality: int) -> bytes:
-    if size == record.size_wh:
-        content = record.path.read_bytes()
-        if content.startswith(JPEG):
-            return content
-    else:
+def _jpeg(record: PhotoRecord, pixels: NDArray[np.uint8], options: PackOptions) -> tuple[bytes, tuple[int, int]]:
+    """A JPEG file of the photo, and its width and height."""
+    size, original = reduced_size(record.size_wh, options.side), record.path.read_bytes()
+    if size == record.size_wh and original.startswith(JPEG):
+        return original, size
+    if size != record.size_wh:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     # Full colour resolution: at training size, red clothes are a few pixels wide.
-    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return cv2.imencode(".jpg", pixels[..., ::-1], flags)[1].tobytes()
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    quality = [cv2.IMWRITE_JPEG_QUALITY, options.quality]
+    made = cv2.imencode(".jpg", pixels[..., ::-1], [*quality, *sampling])[1].tobytes()
+    if original.startswith(JPEG) and len(original) <= len(made):
+        return original, record.size_wh  # encoded worse, it says as much in fewer bytes
+    return made, size
 
 
 def _person(keypoints: NDArray[np.float32], entry: Mapping[str, Any], factors: NDArray[np.float64]) -> dict[str, Any]:

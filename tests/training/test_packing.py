@@ -146,6 +146,16 @@ def test_pictures_that_are_no_jpeg_become_one(tmp_path):
     assert np.abs(photos.read(0).astype(int) - again.read(0)).max() <= 4
 
 
+def test_a_photo_that_reducing_would_make_longer_stays_as_it_is(tmp_path):
+    path = write_photos(tmp_path / "photos", [(160, 120)])
+    picture = cv2.imread(str(path.parent / "1.jpg"))
+    cv2.imwrite(str(path.parent / "1.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 5])
+    photos = CocoPhotos(path, None, COCO17)
+    again = packed(photos, tmp_path / "pack", side=110, quality=100)
+    assert np.array_equal(photos.read(0), again.read(0))
+    assert np.array_equal(photos.load(0).keypoints, again.load(0).keypoints)
+
+
 def test_several_files_are_packed_one_after_the_other(tmp_path):
     both = [CocoPhotos(write_photos(tmp_path / name, seed=seed), None, COCO17) for seed, name in enumerate("ab")]
     pack(both, tmp_path / "pack", PackOptions())
@@ -267,7 +277,7 @@ def test_the_commands_pack_check_and_show(tmp_path, monkeypatch, capsys):
     settings = ["--set", f"data.train={path}", "--set", f"data.images={path.parent}"]
     assert main(["data", "pack", "default", "-o", "pack", *settings]) == 0
     said = capsys.readouterr().out
-    assert "Packed 2 photos, with a short side of at most 640 pixels, with 1 labelled people and 2 regions" in said
+    assert "Packed 2 photos, larger ones reduced to a short side of 640 pixels, with 1 labelled people and 2 regions" in said
     assert "--set data.train=pack" in said
     assert main(["data", "check", "pack"]) == 0
     assert "2 images, 1 of them with 1 labelled people." in capsys.readouterr().out
