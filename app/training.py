@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,59 +16,37 @@ from engine.errors import SwahrError
 
 if TYPE_CHECKING:
     from engine import PoseEstimator
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a recipe is trained. output: the run's folder; None: ``runs/`` and the recipe's name.
-
-    overrides: changed entries of the recipe. tensorboard: whether to write curves; None: if TensorBoard is installed.
-    """
-
-    output: Path | None = None
-    resume: bool = False
-    changed: bool = False
-    overrides: Sequence[str] = ()
-    tensorboard: bool | None = None
+    from engine.training.run import TrainingOptions
+    from engine.training.trainer import Report, Trainer
 
 
 def run_training(recipe: Path, options: TrainingOptions) -> str | None:
-    """Train what a recipe says, in all processes that torchrun started, and return where the weights are.
+    """Train what a recipe says with a progress bar, and return where the weights are; None but in the first process."""
+    from engine.training.run import train_recipe
 
-    Only the first process says something; the others return None.
-    """
-    from engine.training.curves import curves_wanted
-    from engine.training.distributed import joined_processes
-    from engine.training.trainer import open_run
+    return train_recipe(recipe, options, _watched)
 
-    output = Path("runs") / recipe.stem if options.output is None else options.output
-    curves = curves_wanted(options.tensorboard)
-    with joined_processes() as processes:
-        trainer = open_run(recipe, output, options.resume, options.changed, list(options.overrides), processes, curves)
-        if not processes.is_first:
-            trainer.train()
-            return None
-        with console_progress("training", trainer.recipe.schedule.steps) as progress:
-            for note in trainer.notes:
-                progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
-            def report(step: int, figures: dict[str, float]) -> None:
-                progress.update(progress.task_ids[0], completed=step)
-                line = f"step {step}: {in_words(figures)}"
-                progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+@contextmanager
+def _watched(trainer: Trainer) -> Iterator[Report]:
+    with console_progress("training", trainer.recipe.schedule.steps) as progress:
+        for note in trainer.notes:
+            progress.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
-            trainer.train(report)
-    best, photos = trainer.best, trainer.samples.photos
-    damaged = f" Photos that turned out damaged: {photos.damaged}." if photos and photos.damaged else ""
-    return (
-        f"Trained {trainer.step} steps; the weights are {output / 'weights.safetensors'}, "
-        + (
-            f"those with the best AP ({best.ap:.3f}, at step {best.step}) best.safetensors beside them, "
-            if best
-            else ""
-        )
-        + f"the log {output / 'log.jsonl'}.{damaged}"
-    )
+        def report(step: int, figures: dict[str, float]) -> None:
+            progress.update(progress.task_ids[0], completed=step)
+            line = f"step {step}: {in_words(figures)}"
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+        yield report
+
+
+def run_data_profile(recipe: Path, overrides: Sequence[str]) -> str:
+    """How fast the recipe's workers make pictures on this machine."""
+    from app.machine import machine
+    from engine.training.throughput import data_rate
+
+    return f"{machine()}\n{data_rate(recipe, overrides).in_words()}"
 
 
 def run_profile(recipe: Path, overrides: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from engine.errors import SwahrError
 from engine.heads import ZeroScale
 from engine.hrnet import HigherHRNet
 from engine.network import PRESETS, NetworkConfig, build_network, preset_config
+from engine.weight_parts import WHOLE, digest_of, files_of, part_path, remove_others, shared_out
 from grouping import SKELETONS, Skeleton
 
 # What data-parallel and half-precision training wrap a network in.
@@ -155,7 +156,8 @@ def read_metadata(path: str | Path) -> ModelMetadata | None:
     Raises SwahrError for a description that cannot be used, and for a file that is damaged or not there.
     """
     path = Path(path)
-    _require_file(path)
+    if path.suffix != ".safetensors":
+        _require_file(path)
     strings = _read_safetensors(path)[1] if path.suffix == ".safetensors" else {}
     if "preset" not in strings:
         return None
@@ -165,12 +167,15 @@ def read_metadata(path: str | Path) -> ModelMetadata | None:
         raise SwahrError(f"{path} has an unusable description ({error}); save or download it again.") from error
 
 
-def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, half: bool = True) -> None:
+def save_weights(
+    path: str | Path, network: nn.Module, metadata: ModelMetadata, half: bool = True, limit: int | None = None
+) -> None:
     """Write a network's weights and what is to be known about them to a .safetensors file.
 
     half: store convolution weights as float16; what has one dimension (biases, batch statistics) stays
     float32, which costs little and keeps small variances. The file appears under its name only when it is
-    complete.
+    complete. limit: bytes that no file may reach; weights that would are written in parts, which are read
+    by the same name (see `weight_parts`).
     Raises SwahrError for weights that are not finite, or too large for float16.
     """
     path = Path(path)
@@ -183,12 +188,20 @@ def save_weights(path: str | Path, network: nn.Module, metadata: ModelMetadata, 
             raise SwahrError(f"{path} was not written: the weights {name!r} hold numbers that are not finite.")
         tensors[name] = tensor.clone(memory_format=torch.contiguous_format)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    parts, strings, files = [tensors], metadata.to_strings(), [path]
+    if limit is not None and len(parts := shared_out(tensors, limit, path)) > 1:
+        strings = {**strings, WHOLE: digest_of(tensors)}
+        files = [part_path(path, number, len(parts)) for number in range(1, len(parts) + 1)]
+    unfinished = [file.with_name(f".{file.name}.{os.getpid()}.part") for file in files]
     try:
-        save_file(tensors, unfinished, metadata.to_strings())
-        unfinished.replace(path)
+        for part, file in zip(parts, unfinished, strict=True):
+            save_file(part, file, strings)
+        for file, complete in zip(unfinished, files, strict=True):
+            file.replace(complete)
     finally:
-        unfinished.unlink(missing_ok=True)
+        for file in unfinished:
+            file.unlink(missing_ok=True)
+    remove_others(path, files)
 
 
 def _skeleton(told: Any) -> Skeleton:
@@ -203,12 +216,20 @@ def _skeleton(told: Any) -> Skeleton:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    _require_file(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise SwahrError(f"{path} is no .safetensors file, or is damaged ({error}); download it again.") from error
+    """The weights and what the file says about itself, which its parts say alike."""
+    files, tensors, told = files_of(path), {}, []
+    if not files:
+        _require_file(path)
+    for one in files:
+        try:
+            with safe_open(one, framework="pt") as file:
+                tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                told.append(file.metadata() or {})
+        except (SafetensorError, OSError) as error:
+            raise SwahrError(f"{one} is no .safetensors file, or is damaged ({error}); download it again.") from error
+    if len({strings.get(WHOLE) for strings in told}) > 1:
+        raise SwahrError(f"{files[0]} and its other parts were not saved together; copy all of them again.")
+    return tensors, told[0]
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,26 @@ def train(
     profile: Annotated[
         bool, typer.Option("--profile", help="Train nothing: say where the time of a step goes on this machine.")
     ] = False,
+    profile_data: Annotated[
+        bool, typer.Option("--profile-data", help="Train nothing: say how fast the workers make pictures here.")
+    ] = False,
+    stop_after: Annotated[
+        float | None,
+        typer.Option(help="Minutes after which the run has ended by itself, everything saved.", show_default="never"),
+    ] = None,
+    weights_every: Annotated[
+        float | None,
+        typer.Option(
+            help="Also save the averaged weights, and only these, each so many minutes.",
+            show_default="with the state only",
+        ),
+    ] = None,
+    weights_mib: Annotated[
+        float | None,
+        typer.Option(
+            help="What no file of weights may reach, in MiB; longer ones are saved in parts.", show_default="one file"
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool | None,
         typer.Option(
@@ -51,15 +72,24 @@ def train(
     ] = None,
 ) -> None:
     """Train a network as a recipe says. Under torchrun, all processes train it together."""
+    started = time.monotonic()
     let_threads_sleep()
-    from app.training import TrainingOptions, run_profile, run_training
+    from app.training import run_data_profile, run_profile, run_training
     from engine.training.distributed import StoppedElsewhereError
+    from engine.training.run import TrainingOptions
 
+    if profile_data:
+        typer.echo(run_data_profile(recipe, settings or []))
+        return
     if profile:
         typer.echo(run_profile(recipe, settings or []))
         return
     try:
-        said = run_training(recipe, TrainingOptions(output, resume, changed, settings or (), tensorboard))
+        options = TrainingOptions(
+            *(output, resume, changed, settings or (), tensorboard),
+            *(stop_after, weights_every, weights_mib, started),
+        )
+        said = run_training(recipe, options)
     except StoppedElsewhereError as error:
         if error.is_told_here:
             raise

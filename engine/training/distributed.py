@@ -73,6 +73,14 @@ class Processes:
             # Not a barrier: that would run on the GPU, under the limit of a step.
             dist.all_reduce(torch.zeros(1), group=self.waiting)
 
+    def all(self, ready: bool) -> bool:
+        """Whether every process is ready, each of which asks."""
+        if self.count == 1:
+            return ready
+        waiting = torch.tensor([not ready], dtype=torch.int64)
+        dist.all_reduce(waiting, group=self.waiting)
+        return not waiting.item()
+
     def mean(self, values: Tensor) -> Tensor:
         """The mean over the processes of a tensor that each of them has, on their device."""
         if self.count > 1:

@@ -16,6 +16,7 @@ from torch import nn
 
 from engine.checkpoint import ModelMetadata, save_weights
 from engine.errors import SwahrError
+from engine.weight_parts import files_of
 
 STATE, WEIGHTS, BEST, LOG = "state.pt", "weights.safetensors", "best.safetensors", "log.jsonl"
 
@@ -33,10 +34,12 @@ class RunFolder:
 
     `state.pt`: everything needed to go on. `weights.safetensors`: the averaged weights of that step.
     `best.safetensors`: those with the highest AP, which its metadata name. `log.jsonl`: losses and evaluations by step.
+    weights_limit: bytes that no file of weights may reach, or None; see `save_weights`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self.weights_limit: int | None = None
 
     def create(self) -> None:
         """Make the folder, if there is none yet."""
@@ -48,6 +51,14 @@ class RunFolder:
     @property
     def state(self) -> Path:
         return self.path / STATE
+
+    @property
+    def weights(self) -> Path:
+        return self.path / WEIGHTS
+
+    @property
+    def log(self) -> Path:
+        return self.path / LOG
 
     @property
     def has_state(self) -> bool:
@@ -73,11 +84,12 @@ class RunFolder:
 
     def write_weights(self, network: nn.Module) -> None:
         """Raises SwahrError for weights that are not finite."""
-        save_weights(self.path / WEIGHTS, network, ModelMetadata.of(network.config))
+        save_weights(self.path / WEIGHTS, network, ModelMetadata.of(network.config), limit=self.weights_limit)
 
     def write_best(self, network: nn.Module, best: Best) -> None:
         figures = {"AP": best.ap, "step": best.step}
-        save_weights(self.path / BEST, network, replace(ModelMetadata.of(network.config), figures=figures))
+        metadata = replace(ModelMetadata.of(network.config), figures=figures)
+        save_weights(self.path / BEST, network, metadata, limit=self.weights_limit)
 
     def read_best(self, step: int, saved: list | None) -> Best | None:
         """What is known of the run's best weights when it goes on at `step`; None if there are none, or another run's.
@@ -85,10 +97,11 @@ class RunFolder:
         saved: AP and step as the state has them. After the state was saved, there may have been one more evaluation.
         """
         path = self.path / BEST
-        if not path.exists():
+        files = files_of(path)
+        if not files:
             return None
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(files[0], framework="pt") as file:
                 figures = json.loads(file.metadata()["figures"])
             best = Best(float(figures["AP"]), int(figures["step"]))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):

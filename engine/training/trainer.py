@@ -19,6 +19,7 @@ from engine.training.average import rising_average
 from engine.training.bad_batch import GRADIENT_NORM, NotFiniteError, check_finite, keep_bad_batch
 from engine.training.batch_norm import synchronise_batch_norm
 from engine.training.batches import batches, check_shares, note_on_processes, worker_deaths_in_words
+from engine.training.clock import Clock
 from engine.training.cpu import keep_memory, speed_up_depthwise
 from engine.training.curves import Curves
 from engine.training.distributed import ALONE, Processes, StoppedElsewhereError
@@ -48,6 +49,7 @@ class Trainer:
     stopwatch: how long each part of the last update took, exact on a GPU while `measuring` waits for it.
     notes: sentences that the user should read, such as that a run goes on in another way than before.
     best: the highest AP so far, whose weights are kept; None before the first evaluation.
+    clock: when the run ends by time; may be replaced before it trains.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Trainer:
         self.notes: list[str] = []
         self.stopwatch = Stopwatch()
         self.measuring = False
+        self.clock = Clock()
         self.step = 0
 
     def _prepare(self) -> None:
@@ -93,7 +96,7 @@ class Trainer:
         self.replica = self.processes.replicate(self.network)
 
     def train(self, report: Report | None = None, until: int | None = None, validate: bool = True) -> None:
-        """Train to the recipe's last step, or only to step `until`; saves the state at the end.
+        """Train to the recipe's last step, or only to step `until` or the end of the clock; saves the state at the end.
 
         validate: whether to evaluate on the validation photos on the way and at the end. Raises SwahrError when a loss
         or a gradient is no longer finite, names it and keeps the pictures of that step.
@@ -126,17 +129,35 @@ class Trainer:
         means = Means()
         for sample in batches(self.samples, schedule, self.step, last, self.processes):
             means.add(self.update(sample))
+            out_of_time = self._out_of_time()
+            if out_of_time:
+                last = self.step
             if self._due(schedule.log_every, last):
                 rate = schedule.learning_rate * schedule.rate(self.step - 1)
                 self.log(means.taken(schedule.batch) | {"learning_rate": rate} | self._damaged(), report)
-            evaluation_due = self._due(schedule.evaluate_every, last)
+            evaluation_due = self._due(schedule.evaluate_every, last) and not out_of_time
             if (validate and evaluation_due) or self._due(schedule.save_every, last):
-                self.save()
-            if evaluation_due:
-                with means.paused():
+                with self.clock.during("saving"):
+                    self.save()
+            elif self.clock.weights_due() and self.processes.is_first:
+                with self.clock.during("saving"):
+                    self.folder.write_weights(self.average.module)
+            if evaluation_due and self._agreed(self.clock.allows_evaluation()):
+                with means.paused(), self.clock.during("evaluation"):
                     if self.processes.is_first:
                         self._look(report, validate)
                     self.processes.wait()
+            if out_of_time:
+                return
+
+    def _out_of_time(self) -> bool:
+        """Whether this was the last step by the clock, for all processes alike."""
+        over = self.clock.step_done()
+        return self.clock.ends_run and not self._agreed(not over)
+
+    def _agreed(self, ready: bool) -> bool:
+        """Whether all processes are ready, where their clocks may differ."""
+        return self.processes.all(ready) if self.clock.ends_run else ready
 
     def _log_what_is_left_out(self) -> None:
         photos = self.samples.photos

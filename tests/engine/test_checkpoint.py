@@ -354,3 +354,43 @@ def test_unusable_metadata_is_refused(tmp_path, state, metadata, change, problem
     save_file(state, path, {name: text for name, text in strings.items() if text is not None})
     with pytest.raises(SwahrError, match=rf"tiny\.safetensors.*{problem}"):
         load_model(path)
+
+
+def parts_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_weights_over_the_limit_are_kept_in_parts_that_are_read_as_one(tmp_path, network, metadata):
+    path, limit = tmp_path / "tiny.safetensors", 700_000
+    save_weights(path, network, metadata)
+    whole, whole_metadata = load_model(path)
+    save_weights(path, network, metadata, limit=limit)
+    names = parts_in(tmp_path)
+    assert len(names) > 2 and names == [f"tiny-{n}-of-{len(names)}.safetensors" for n in range(1, len(names) + 1)]
+    lengths = [(tmp_path / name).stat().st_size for name in names]
+    assert max(lengths) < limit and min(lengths[:-1]) > 0.5 * limit
+    loaded, read = load_model(path)
+    assert read == whole_metadata
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    save_weights(path, network, metadata, limit=10**9)  # which is enough for one file
+    assert parts_in(tmp_path) == ["tiny.safetensors"]
+
+
+def test_parts_that_do_not_belong_together_are_refused(tmp_path, make, network, metadata):
+    path, limit = tmp_path / "tiny.safetensors", 700_000
+    save_weights(path, network, metadata, limit=limit)
+    names = parts_in(tmp_path)
+    old = (tmp_path / names[0]).read_bytes()
+    save_weights(path, make.lively(seed=1), metadata, limit=limit)
+    assert parts_in(tmp_path) == names
+    (tmp_path / names[0]).write_bytes(old)
+    with pytest.raises(SwahrError, match="were not saved together; copy all of them again"):
+        load_model(path)
+    (tmp_path / names[0]).unlink()
+    with pytest.raises(SwahrError, match=rf"{names[0]} is missing, one of {len(names)} parts of .*tiny\.safetensors"):
+        load_model(path)
+    with pytest.raises(SwahrError, match=r"is one of \d parts; name .*tiny\.safetensors instead"):
+        load_model(tmp_path / names[1])
+    with pytest.raises(SwahrError, match=r"'conv1\.weight' alone take .* raise --weights-mib"):
+        save_weights(path, network, metadata, limit=5000)

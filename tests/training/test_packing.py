@@ -277,7 +277,10 @@ def test_the_commands_pack_check_and_show(tmp_path, monkeypatch, capsys):
     settings = ["--set", f"data.train={path}", "--set", f"data.images={path.parent}"]
     assert main(["data", "pack", "default", "-o", "pack", *settings]) == 0
     said = capsys.readouterr().out
-    assert "Packed 2 photos, larger ones reduced to a short side of 640 pixels, with 1 labelled people and 2 regions" in said
+    assert (
+        "Packed 2 photos, larger ones reduced to a short side of 640 pixels, with 1 labelled people and 2 regions"
+        in said
+    )
     assert "--set data.train=pack" in said
     assert main(["data", "check", "pack"]) == 0
     assert "2 images, 1 of them with 1 labelled people." in capsys.readouterr().out
