@@ -155,8 +155,8 @@ class TrainingSamples(Dataset):
         sample = {"image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))}
         for (name, stride), mask in zip(STRIDES.items(), masks, strict=True):
             side = size // stride
-            heatmaps = render_heatmaps(keypoints * (1 / stride, 1 / stride, 1), side, side, sigma)
-            sample[name] = torch.from_numpy(heatmaps.astype(np.float16))
+            heatmaps = render_heatmaps(keypoints * (1 / stride, 1 / stride, 1), side, side, sigma, np.float16)
+            sample[name] = torch.from_numpy(heatmaps)
             sample[f"{name}_mask"] = torch.from_numpy(mask)
         side = size // 4
         indices = tag_indices(keypoints * (0.25, 0.25, 1), side, side, self.mixture.max_people)

@@ -18,17 +18,21 @@ def _gaussian(sigma: float) -> np.ndarray:
 
 
 def render_heatmaps(
-    keypoints: np.ndarray, height: int, width: int, sigma: float | Sequence[float] | np.ndarray = 2.0
+    keypoints: np.ndarray,
+    height: int,
+    width: int,
+    sigma: float | Sequence[float] | np.ndarray = 2.0,
+    dtype: type = np.float32,
 ) -> np.ndarray:
     """Cover every labelled keypoint with a Gaussian; people that overlap take the maximum (eqs. 1 and 2).
 
     `keypoints` [P, K, 3] are x, y in map pixels and a visibility; those with visibility > 0 count. Each sits on its
     integer pixel (floor) and its Gaussian, of standard deviation `sigma` map pixels, ends at 3σ along both axes.
-    `sigma` is one for all people or one a person [P]. Returns float32 [K, height, width] in 0..1. Keypoints outside
+    `sigma` is one for all people or one a person [P]. Returns [K, height, width] in 0..1, of `dtype`. Keypoints outside
     the map are left out.
     """
-    heatmaps = np.zeros((keypoints.shape[1], height, width), np.float32)
-    patches = [_gaussian(float(one)) for one in np.broadcast_to(sigma, len(keypoints))]
+    heatmaps = np.zeros((keypoints.shape[1], height, width), dtype)
+    patches = [_gaussian(float(one)).astype(dtype) for one in np.broadcast_to(sigma, len(keypoints))]
     for person, k in zip(*np.nonzero(keypoints[..., 2] > 0), strict=True):
         x, y = math.floor(keypoints[person, k, 0]), math.floor(keypoints[person, k, 1])
         if not (0 <= x < width and 0 <= y < height):

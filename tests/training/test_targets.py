@@ -84,3 +84,11 @@ def test_the_naive_scale_is_the_width_of_the_box_over_the_base_width():
     )
     assert box_scales(people, 256).tolist() == [0.5, 0.25, 4.0, 0.25]
     assert box_scales(np.zeros((0, 17, 3)), 256).shape == (0,)
+
+
+def test_half_precision_is_that_of_the_whole_map():
+    rng = np.random.default_rng(0)
+    keypoints = np.concatenate((rng.uniform(0, 64, (5, 17, 2)), rng.integers(0, 3, (5, 17, 1))), -1)
+    half = render_heatmaps(keypoints, 64, 64, 2.0, np.float16)
+    assert half.dtype == np.float16
+    assert np.array_equal(half, render_heatmaps(keypoints, 64, 64, 2.0).astype(np.float16))
