@@ -107,8 +107,7 @@ def scenes() -> dict[int, tuple[Frames, int]]:
     return {seed: (frames, switches(frames)) for seed in SEEDS for frames in [meetings(seed)]}
 
 
-@pytest.mark.parametrize("kind", [their_own, nearly_their_own])
-@pytest.mark.parametrize("num_tags", [1, 2])
+@pytest.mark.parametrize(("kind", "num_tags"), [(their_own, 1), (nearly_their_own, 2)])
 def test_people_who_meet_out_of_sight_are_mistaken_less_with_tags_that_last(scenes, kind, num_tags):
     """At least by half, though the tags are not believed until they have proven right."""
     without = sum(before for _, before in scenes.values())
