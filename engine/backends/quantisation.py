@@ -77,7 +77,11 @@ def quantised(
     Where sums of products could overflow, weights take only half of the range: 7 bits.
     """
     import nncf
-    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        OverflowFix,
+        QuantizationParameters,
+    )
 
     # Not nncf.set_log_level, which changes whatever handlers its logger has, others' among them.
     logging.getLogger("nncf").setLevel(logging.ERROR)
@@ -90,7 +94,10 @@ def quantised(
         subset_size=len(inputs),
         ignored_scope=nncf.IgnoredScope(patterns=[*exact, *_ARITHMETIC], validate=False),
         advanced_parameters=AdvancedQuantizationParameters(
-            overflow_fix=OverflowFix.ENABLE if adds_in_16_bits() else OverflowFix.DISABLE
+            # A channel of its own range, as depthwise layers' inputs have it otherwise, is cut off where other pictures
+            # reach farther than those of the calibration.
+            activations_quantization_params=QuantizationParameters(per_channel=False),
+            overflow_fix=OverflowFix.ENABLE if adds_in_16_bits() else OverflowFix.DISABLE,
         ),
     )
 
