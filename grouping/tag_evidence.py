@@ -5,7 +5,7 @@ makes them stay with a person from one image to the next. Some do, some are nois
 where somebody is, not who: among people who meet they lie just when they are asked. So tags are believed as far as
 they have told right where places tell wrong: when somebody has moved on, and another is now nearer to the place left.
 
-Letters: N people remembered, P people seen, T tags a person, L lags.
+Letters: N people remembered, P people seen, T tags a person, A anchors: sightings kept of each person.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class TagEvidence:
         self._remembered.update(zip(ids.tolist(), zip(before, times, strict=True), strict=True))
 
     def _of(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Tags [N, L, T], NaN where there are none, and when they were seen [N, L], -inf for never."""
+        """Tags and place (x, y) [N, A, T + 2], NaN where there are none, and when that was [N, A], -inf for never."""
         nothing = np.full((len(ANCHORS), self._num_tags + 2), np.nan), np.full(len(ANCHORS), -np.inf)
         known = [self._remembered.get(id_, nothing) for id_ in ids.tolist()]
         tags, times = (np.array([one[part] for one in known]) for part in (0, 1))

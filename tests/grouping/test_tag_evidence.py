@@ -12,7 +12,7 @@ from grouping import People, Tracker
 from grouping.tag_evidence import TagEvidence
 
 RATE = 30
-SEEDS = range(3)
+SEEDS = range(2)
 COLUMN = np.stack((np.zeros(17), np.linspace(0, 180, 17)), axis=1)  # a body of which one person's is like another's
 
 Frames = list[tuple[np.ndarray, People]]
@@ -107,16 +107,18 @@ def scenes() -> dict[int, tuple[Frames, int]]:
     return {seed: (frames, switches(frames)) for seed in SEEDS for frames in [meetings(seed)]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "num_tags"), [(their_own, 1), (nearly_their_own, 2)])
 def test_people_who_meet_out_of_sight_are_mistaken_less_with_tags_that_last(scenes, kind, num_tags):
     """At least by half, though the tags are not believed until they have proven right."""
     without = sum(before for _, before in scenes.values())
     helped = {seed: switches(tagged(frames, kind, seed, num_tags)) for seed, (frames, _) in scenes.items()}
-    assert without >= 30
+    assert without >= 20
     assert sum(helped.values()) <= without / 2
     assert all(helped[seed] < before for seed, (_, before) in scenes.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [noise, all_the_same, places_own, by_order])
 def test_tags_that_are_nobodys_own_make_nothing_worse(scenes, kind):
     for seed, (frames, without) in scenes.items():
