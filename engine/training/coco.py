@@ -102,7 +102,8 @@ class Photos(Sequence[PhotoRecord], ABC):
 
     def left_out(self) -> dict[str, int]:
         """How many faults are left out, and how many keypoints do not count because they lie outside; if any."""
-        counts = {"left_out": self.findings.faults, "keypoints_outside": self.findings.counts.get(OUTSIDE, 0)}
+        findings = self._all_findings()
+        counts = {"left_out": findings.faults, "keypoints_outside": findings.counts.get(OUTSIDE, 0)}
         return {name: number for name, number in counts.items() if number}
 
     @property
@@ -173,6 +174,10 @@ class Photos(Sequence[PhotoRecord], ABC):
     def without_people(self) -> NDArray[np.int64]:
         """The indices of photos with neither labelled people nor regions to ignore."""
         return np.flatnonzero(~(self.table.has_people() | self.table.has_rings())[self._sound])
+
+    def _all_findings(self) -> Findings:
+        """What was ever found wrong with the photos."""
+        return self.findings
 
     def _refuse_faults(self) -> None:
         if self.skip_broken or not self.findings.first_fault:

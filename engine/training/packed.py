@@ -149,6 +149,9 @@ class PackedPhotos(Photos):
                 progress(index + 1, len(self))
         return findings
 
+    def _all_findings(self) -> Findings:
+        return Findings(**self.manifest.left_out).merged(self.findings)
+
     def _path(self, at: int) -> Path:
         return self.annotations / self._files[self._place(at)[0]] / self.table.file_name(at)
 

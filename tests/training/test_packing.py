@@ -221,6 +221,7 @@ def test_what_is_broken_stops_packing_or_is_named_and_counted(tmp_path, capsys):
     assert "Packed 2 photos" in said and "Left out: 2 faults (missing pictures: 1, damaged pictures: 1)" in said
     assert "1.jpg is cut off" in said
     photos = PackedPhotos(tmp_path / "pack", COCO17)
+    assert photos.left_out() == {"left_out": 2}
     (note,) = photos.notes()
     assert "when it was packed, 2 faults were left out (missing pictures: 1, damaged pictures: 1)" in note
 
