@@ -73,8 +73,9 @@ def test_train_evaluate_and_process_with_a_skeleton_of_ones_own(gloves, preset, 
     said = capsys.readouterr().out
     assert "AP50" in said and "thumb" in said
 
-    # A threshold of 0 finds people even where next to nothing was learned.
-    arguments = ["process", "1.png", *own, "--threshold", "0", "--json", "p.jsonl", "--csv", "p.csv", "-o", "drawn.png"]
+    # Thresholds of 0 find people even where next to nothing was learned.
+    arguments = ["process", "1.png", *own, "--threshold", "0", "--person-threshold", "0"]
+    arguments += ["--json", "p.jsonl", "--csv", "p.csv", "-o", "drawn.png"]
     assert main(arguments) == 0
     poses = read_poses(Path("p.jsonl"))
     assert poses.skeleton == gloves
