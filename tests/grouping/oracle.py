@@ -27,6 +27,7 @@ class Oracle:
     nms_kernel: int = 5
     adjust: bool = True
     refine: bool = True
+    person_threshold: float = 0.0
     look_for_ties: bool = False
     ambiguous: bool = False  # becomes true when ties were looked for and several answers would be right
 
@@ -42,6 +43,7 @@ class Oracle:
             results.append(keypoints)
             scores.append(keypoints[:, 2].mean())
         kept = sorted(sorted(range(len(people)), key=lambda index: -scores[index])[: self.max_people])
+        kept = [index for index in kept if scores[index] >= self.person_threshold]
         if self.refine:
             for index in kept:
                 self.fill_missing(people[index], heatmaps, tags, results[index])

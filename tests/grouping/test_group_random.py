@@ -70,6 +70,7 @@ option_sets = st.builds(
     nms_kernel=st.sampled_from((1, 3, 5, 7)),
     adjust=st.booleans(),
     refine=st.booleans(),
+    person_threshold=st.sampled_from((0.0, 0.0, 0.1)),
 )
 usual = st.builds(GroupingOptions, detection_threshold=st.sampled_from((0.1, 0.12)))
 
