@@ -14,6 +14,7 @@ import pytest
 
 from engine import PoseEstimator
 from engine.backends.eager import has_bfloat16
+from engine.training.evaluation import evaluate
 
 PACK = Path(__file__).parents[3] / "shared" / "data" / "pack"
 
@@ -27,10 +28,12 @@ def photos():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "pixels"), [("float32", 0.1), ("bfloat16", 2)])
+@pytest.mark.parametrize(("precision", "pixels"), [("float32", 0.1), ("bfloat16", 2), ("int8", 4)])
 def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
     if precision == "bfloat16" and not has_bfloat16():
         pytest.skip("this processor has no instructions for bfloat16, and the engine runs in float32 instead")
+    if precision == "int8":
+        pytest.importorskip("nncf", reason="comes with the extra `int8`")
     plain = PoseEstimator.load(device="cpu", backend="eager", precision="float32")
     compiled = PoseEstimator.load(device="cpu", backend="openvino", precision=precision)
     distances, clear, lost = [], 0, 0
@@ -51,3 +54,19 @@ def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
         print(f"\n{precision}: {clear} clear people, {lost} not found, mean distance {np.mean(distances):.2f} px")
     assert np.mean(distances) <= pixels
     assert lost <= 0.05 * clear  # people of whom one keypoint more or less decides
+
+
+@pytest.mark.slow
+def test_the_average_precision_of_int8_is_that_of_float32(capsys):
+    if not PACK.is_dir():
+        pytest.skip(f"there are no photos in {PACK}")
+    pytest.importorskip("nncf", reason="comes with the extra `int8`")
+    pytest.importorskip("faster_coco_eval", reason="comes with the extra `train`")
+    found = {}
+    for precision in ("float32", "int8"):
+        estimator = PoseEstimator.load(device="cpu", backend="openvino", precision=precision, sigmas=False)
+        found[precision] = evaluate(estimator, PACK / "val.json", PACK / "images").figures["AP"]
+        assert estimator.precision == precision
+    with capsys.disabled():
+        print(f"\nAP on {PACK.name}: {found}")
+    assert abs(found["int8"] - found["float32"]) <= 0.01
