@@ -64,9 +64,38 @@ __device__ inline int nearest_of(Cost own, int own_column, Cost& length) {
     return columns[0];
 }
 
+// Where each row has one cheapest column, and no two rows the same one, there is no cheaper assignment and none as cheap:
+// whether that is so, in every thread. So it is with people who stand apart.
+__device__ inline bool assign_at_once(const Pairs& pairs, const Assignment& found) {
+    __shared__ bool disputed;
+    if (threadIdx.x == 0) disputed = false;
+    for (int column = threadIdx.x; column < pairs.columns(); column += blockDim.x) found.row_of[column] = -1;
+    __syncthreads();
+    for (int row = threadIdx.x; row < pairs.rows(); row += blockDim.x) {
+        Cost least = pairs.cost(row, 0);
+        int cheapest = 0;
+        bool equal = false;
+        for (int column = 1; column < pairs.columns(); ++column) {
+            Cost cost = pairs.cost(row, column);
+            bool better = less(cost, least);
+            equal = !better && (equal || !less(least, cost));
+            if (better) {
+                least = cost;
+                cheapest = column;
+            }
+        }
+        found.column_of[row] = cheapest;
+        if (atomicExch(found.row_of + cheapest, row) >= 0 || equal) disputed = true;
+    }
+    __syncthreads();
+    return !disputed;
+}
+
 // The Hungarian method, as in `_assign_every_row`; the threads share the columns.
 __device__ inline void assign(const Pairs& pairs, const Assignment& found) {
+    if (assign_at_once(pairs, found)) return;
     int rows = pairs.rows(), columns = pairs.columns();
+    __syncthreads();
     for (int column = threadIdx.x; column < columns; column += blockDim.x) {
         found.row_of[column] = -1;
         found.column_potentials[column] = {0.0, 0.0};
@@ -160,14 +189,23 @@ __device__ inline int match_all(
         __syncthreads();
         Pairs pairs = {distances, own, num_words, count, open, threshold};
         assign(pairs, found);
-        if (threadIdx.x) continue;
-        for (int candidate = 0; candidate < count; ++candidate) {
+        int* taken_by = found.reached;  // the person each candidate goes to
+        for (int candidate = threadIdx.x; candidate < count; candidate += blockDim.x) {
             int person = pairs.turned() ? found.row_of[candidate] : found.column_of[candidate];
-            if (person < 0 || !(distances[candidate * open + person] < threshold)) {
-                person = num_people++;
+            bool near = person >= 0 && distances[candidate * open + person] < threshold;
+            taken_by[candidate] = near ? person : -1;
+        }
+        __syncthreads();
+        if (threadIdx.x == 0)
+            for (int candidate = 0; candidate < count; ++candidate) {
+                if (taken_by[candidate] >= 0) continue;
+                int person = taken_by[candidate] = num_people++;
                 members[person] = 0;
                 for (int index = 0; index < tags; ++index) sums[person * tags + index] = 0.0;
             }
+        __syncthreads();
+        for (int candidate = threadIdx.x; candidate < count; candidate += blockDim.x) {
+            int person = taken_by[candidate];  // of one candidate each
             people[person * keypoints + keypoint] = candidate;
             ++members[person];
             for (int index = 0; index < tags; ++index)
@@ -181,9 +219,9 @@ __device__ inline int match_all(
 extern "C" {
 
 // All candidates (counts [K], words [K, M, 6 + T]) become people, of whom the P with the best scores stay, in the order
-// in which they were started, if they score person_threshold: their number, their candidates chosen [P, K], -1 for none, their mean tags [P, T] and the
-// chosen candidates' words described [P, K, 6 + T]. One block. reals and numbers are scratch, as much of it as
-// `scratch_for_matching` says. num_people comes as 0. Where there are faults nobody is found.
+// in which they were started, if they score person_threshold: their number, their candidates chosen [P, K], -1 for none,
+// their mean tags [P, T] and the chosen candidates' words described [P, K, 6 + T]. One block. reals and numbers are
+// scratch, as much of it as `scratch_for_matching` says. num_people comes as 0. Where there are faults nobody is found.
 __global__ void match(
     const int* faults, const int* counts, const float* words, const int* order, int keypoints, int tags, int limit,
     int max_people, double threshold, double person_threshold, double* reals, int* numbers, int* num_people,
@@ -223,16 +261,18 @@ __global__ void match(
         for (int other = 0; other < person; ++other) row += members[other] >= 0;
         for (int index = 0; index < tags; ++index)
             means[row * tags + index] = (float)(sums[person * tags + index] / members[person]);
-        for (int keypoint = 0; keypoint < keypoints; ++keypoint) {
-            int place = row * keypoints + keypoint, candidate = people[person * keypoints + keypoint];
-            chosen[place] = candidate;
-            for (int word = 0; word < num_words && candidate >= 0; ++word)
-                described[place * num_words + word] =
-                    words[((long long)keypoint * limit + candidate) * num_words + word];
-        }
+        members[person] = row;  // not below 0 either
+        atomicAdd(num_people, 1);
     }
-    if (threadIdx.x == 0)
-        for (int person = 0; person < started; ++person) *num_people += members[person] >= 0;
+    __syncthreads();
+    for (int i = threadIdx.x; i < started * keypoints; i += blockDim.x) {
+        int row = members[i / keypoints], keypoint = i % keypoints, candidate = people[i];
+        if (row < 0) continue;
+        int place = row * keypoints + keypoint;
+        chosen[place] = candidate;
+        for (int word = 0; word < num_words && candidate >= 0; ++word)
+            described[place * num_words + word] = words[((long long)keypoint * limit + candidate) * num_words + word];
+    }
 }
 
 }  // extern "C"

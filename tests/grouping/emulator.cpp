@@ -23,6 +23,7 @@ static std::barrier<> meeting(THREADS);
 
 static void __syncthreads() { meeting.arrive_and_wait(); }
 static int atomicAdd(int* number, int more) { return std::atomic_ref<int>(*number).fetch_add(more); }
+static int atomicExch(int* number, int other) { return std::atomic_ref<int>(*number).exchange(other); }
 static unsigned int __float_as_uint(float value) {
     unsigned int bits;
     std::memcpy(&bits, &value, 4);
