@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from grouping import People
 
 Colour = tuple[int, int, int]  # RGB
+Place = tuple[int, int]  # x, y
 
 _HUES = (0.08, 0.55, 0.33, 0.86, 0.15, 0.70, 0.45, 0.97)  # one a person; neighbours lie far apart
 # (saturation, value) by side of the body: left is pale, right is deep.
@@ -60,13 +61,15 @@ def draw_people(image: NDArray[np.uint8], people: People, style: OverlayStyle | 
 def _draw_skeletons(
     image: NDArray[np.uint8], people: People, hues: list[float], surest_last: NDArray[np.intp], style: OverlayStyle
 ) -> None:
-    faint = image.copy()
-    for person in surest_last:
-        _draw_person(faint, people[int(person)], hues[person], style, faint=True)
-    # Where nothing faint was drawn the two pictures are equal, and so is their mixture.
-    cv2.addWeighted(faint, _FAINT_OPACITY, image, 1 - _FAINT_OPACITY, 0, dst=image)
-    for person in surest_last:
-        _draw_person(image, people[int(person)], hues[person], style, faint=False)
+    figures = _figures(people, hues, style.faint_below, image.shape[:2])
+    last = [figures[person] for person in surest_last]
+    if any(figure.faint for figure in last):
+        faint = image.copy()
+        for figure in last:
+            _draw_parts(faint, figure.faint, figure.thickness)
+        cv2.addWeighted(faint, _FAINT_OPACITY, image, 1 - _FAINT_OPACITY, 0, dst=image)
+    for figure in last:
+        _draw_parts(image, figure.sure, figure.thickness)
 
 
 def person_hues(people: People) -> list[float]:
@@ -82,6 +85,7 @@ def person_hues(people: People) -> list[float]:
     return [_HUES[int(place) % len(_HUES)] for place in order]
 
 
+@lru_cache(maxsize=1024)
 def colour(hue: float, side: str) -> Colour:
     """The colour of one person's left, right or centre, RGB."""
     red, green, blue = colorsys.hsv_to_rgb(hue, *_SHADES[side])
@@ -93,49 +97,74 @@ def line_width(height: int, width: int, person_height: float) -> int:
     return max(1, round(min(min(height, width) / 180, person_height / 24)))
 
 
-def _draw_person(image: NDArray[np.uint8], person: People, hue: float, style: OverlayStyle, faint: bool) -> None:
-    """Draw either the faint or the sure limbs and keypoints of one person."""
-    _, top, _, bottom = person.boxes[0]
-    thickness = line_width(*image.shape[:2], float(bottom - top))
-    limbs = list(_limbs(person, hue, style.faint_below, faint))
-    for start, end, _ in limbs:
+@dataclass
+class _Parts:
+    """Limbs from a place to another, and keypoints, all with a colour; places in sixteenths of a pixel."""
+
+    limbs: list[tuple[Place, Place, Colour]] = field(default_factory=list)
+    keypoints: list[tuple[Place, Colour]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.limbs or self.keypoints)
+
+
+@dataclass
+class _Figure:
+    """What is drawn of one person, faintly and surely, with limbs of so many pixels."""
+
+    thickness: int
+    faint: _Parts = field(default_factory=_Parts)
+    sure: _Parts = field(default_factory=_Parts)
+
+
+def _figures(people: People, hues: list[float], faint_below: float, size: tuple[int, int]) -> list[_Figure]:
+    """For each person a figure; size: height and width of the image."""
+    skeleton, boxes = people.skeleton, people.boxes
+    # Lists, as reading numbers one by one from arrays takes most of the time otherwise.
+    places = [[tuple(place) for place in person] for person in _fixed_points(people.keypoints[:, :, :2])]
+    credible, faint = people.credible.tolist(), (people.keypoints[:, :, 2] < faint_below).tolist()
+    figures = []
+    for person, height in enumerate((boxes[:, 3] - boxes[:, 1]).tolist()):
+        figure, hue, at = _Figure(line_width(*size, height)), hues[person], places[person]
+        drawn, weak = credible[person], faint[person]
+        for (first, second), side in zip(skeleton.limbs, skeleton.limb_sides, strict=True):
+            if drawn[first] and drawn[second]:
+                parts = figure.faint if weak[first] or weak[second] else figure.sure
+                parts.limbs.append((at[first], at[second], colour(hue, side)))
+        for index, side in enumerate(skeleton.keypoint_sides):
+            if drawn[index]:
+                parts = figure.faint if weak[index] else figure.sure
+                parts.keypoints.append((at[index], colour(hue, side)))
+        figures.append(figure)
+    return figures
+
+
+def _draw_parts(image: NDArray[np.uint8], parts: _Parts, thickness: int) -> None:
+    for start, end, _ in parts.limbs:
         cv2.line(image, start, end, _OUTLINE, thickness + 2, cv2.LINE_AA, _FRACTION_BITS)
-    for start, end, limb_colour in limbs:
+    for start, end, limb_colour in parts.limbs:
         cv2.line(image, start, end, limb_colour, thickness, cv2.LINE_AA, _FRACTION_BITS)
     radius = (thickness + 1) << _FRACTION_BITS
-    sides, credible = person.skeleton.keypoint_sides, person.credible[0]
-    for index, (x, y, score) in enumerate(person.keypoints[0]):
-        if credible[index] and (score < style.faint_below) == faint:
-            centre = _fixed_point(x, y)
-            cv2.circle(image, centre, radius + (1 << _FRACTION_BITS), _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
-            cv2.circle(image, centre, radius, colour(hue, sides[index]), -1, cv2.LINE_AA, _FRACTION_BITS)
-            cv2.circle(image, centre, radius // 2, _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
+    for centre, own_colour in parts.keypoints:
+        cv2.circle(image, centre, radius + (1 << _FRACTION_BITS), _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
+        cv2.circle(image, centre, radius, own_colour, -1, cv2.LINE_AA, _FRACTION_BITS)
+        cv2.circle(image, centre, radius // 2, _OUTLINE, -1, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _draw_rings(image: NDArray[np.uint8], person: People, hue: float) -> None:
     sides, sigmas = person.skeleton.keypoint_sides, person.sigmas[0]
+    centres = _fixed_points(person.keypoints[0, :, :2])
     for index in np.flatnonzero(person.credible[0]):
-        centre = _fixed_point(*person.keypoints[0, index, :2])
+        centre = centres[index]
         radius = round(float(sigmas[index]) * (1 << _FRACTION_BITS))
         for ring_colour, width in ((_OUTLINE, 3), (colour(hue, sides[index]), 1)):
             cv2.circle(image, centre, radius, ring_colour, width, cv2.LINE_AA, _FRACTION_BITS)
 
 
-def _limbs(
-    person: People, hue: float, faint_below: float, faint: bool
-) -> Iterator[tuple[tuple[int, int], tuple[int, int], Colour]]:
-    keypoints = person.keypoints[0]
-    skeleton, credible = person.skeleton, person.credible[0]
-    for (first, second), side in zip(skeleton.limbs, skeleton.limb_sides, strict=True):
-        weaker = min(keypoints[first, 2], keypoints[second, 2])
-        if credible[first] and credible[second] and (weaker < faint_below) == faint:
-            yield _fixed_point(*keypoints[first, :2]), _fixed_point(*keypoints[second, :2]), colour(hue, side)
-
-
-def _fixed_point(x: float, y: float) -> tuple[int, int]:
+def _fixed_points(positions: NDArray[np.float32]) -> list:
+    """Positions [.., 2] in sixteenths of a pixel, as nested lists."""
     # OpenCV counts pixel centres at integers, people at integers + 0.5.
-    one = 1 << _FRACTION_BITS
-    return round((float(x) - 0.5) * one), round((float(y) - 0.5) * one)
+    return np.rint((positions.astype(np.float64) - 0.5) * (1 << _FRACTION_BITS)).astype(int).tolist()
 
 
 def _draw_box(image: NDArray[np.uint8], person: People, hue: float) -> None:
