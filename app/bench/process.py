@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,11 +30,14 @@ from app.sinks.json_lines import JsonLinesWriter, header
 from app.sinks.video import VideoWriter
 from app.sources import Frame, open_source
 from app.summary import Tally
+from grouping import People
 
 WARM_UP = 4  # runs of the network before it is measured
 KEPT = 64  # frames at once in memory, for what is measured on them
-ALONE = 1000  # frames that a stage alone is measured with, at the most: half of them before all together, half after
-SETTLED = 500  # frames after which memory is looked at
+ALONE = 1000  # frames that each stage alone is measured with, about
+PARTS = 10  # of the whole run; after each the stages alone have their turn, as a machine's speed changes meanwhile
+SETTLED = 500  # frames after which memory is looked at, and of which a part is at least half
+STILL = 1.0  # seconds without people found in which all queues are full
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,21 @@ def bench_process(engine: EngineSettings, frames: int, json_path: Path | None = 
     """Time reading, finding and writing, each alone, and `process`, on a video of the synthetic crowd; print a table.
 
     The video has 640×360 pixels and so many frames. What is asked of `process`: with nothing lost between the stages it
-    is as fast as the slowest of them, as far as they do not share cores; and its memory stays where it is.
+    is as fast as the slowest of them, as far as they do not share cores; and its memory stays where it is. It is
+    stopped now and then to measure the stages alone, which counts for none of its time.
     """
     check_json_path(json_path)
-    with TemporaryDirectory(prefix="swahr-bench-") as folder:
+    with TemporaryDirectory(prefix="swahr-bench-") as folder, ThreadPoolExecutor(1) as thread:
         clip = Path(folder) / "crowd.mp4"
         _make_clip(clip, frames)
         estimator = engine.load()
         estimator.prepare(640, 360)
-        share = min(frames, ALONE) // 2
-        before = _alone(estimator, clip, share)
-        whole, memory = _whole(estimator, clip, Path(folder), frames)
-        after = _alone(estimator, clip, share)
-    # Times add up, not rates: half of the frames were before, half after.
-    alone = [StageRate(stage, 2 / (1 / before[stage] + 1 / after[stage])) for stage in before]
-    rates = [*alone, StageRate("process", whole)]
+        part = max(frames // PARTS, SETTLED // 2)
+        alone = _Alone(estimator, clip, min(frames, ALONE) // (1 + -(-frames // part)), thread)
+        alone.measure()
+        whole, memory = _whole(estimator, clip, Path(folder), frames, part, alone)
+        alone.measure()
+    rates = [*alone.rates(), StageRate("process", whole)]
     _print(rates, frames, memory)
     if json_path is not None:
         figures = {
@@ -83,14 +89,43 @@ def bench_process(engine: EngineSettings, frames: int, json_path: Path | None = 
     return rates
 
 
-def _alone(estimator: Any, clip: Path, frames: int) -> dict[str, float]:
-    """Frames a second of each stage while no other runs."""
-    with TemporaryDirectory(prefix="swahr-bench-") as folder:
-        return {
-            "read": _read(clip, frames),
-            "find": _find(estimator, clip, frames),
-            "write": _write(estimator, clip, Path(folder), frames),
-        }
+class _Alone:
+    """Each stage while no other runs, as often as it is measured, always on the same thread."""
+
+    def __init__(self, estimator: Any, clip: Path, frames: int, thread: Executor) -> None:
+        self._estimator, self._clip, self._frames, self._thread = estimator, clip, frames, thread
+        self._seconds: defaultdict[str, list[float]] = defaultdict(list)  # a frame
+
+    def measure(self) -> None:
+        self._thread.submit(self._measure).result()
+
+    def _measure(self) -> None:
+        with TemporaryDirectory(prefix="swahr-bench-") as folder:
+            for stage, rate in (
+                ("read", _read(self._clip, self._frames)),
+                ("find", _find(self._estimator, self._clip, self._frames)),
+                ("write", _write(self._estimator, self._clip, Path(folder), self._frames)),
+            ):
+                self._seconds[stage].append(1 / rate)
+
+    def rates(self) -> list[StageRate]:
+        return [StageRate(stage, 1 / fmean(seconds)) for stage, seconds in self._seconds.items()]
+
+
+class _Watched:
+    """An estimator, and when it last found people."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+        self.found_at = time.perf_counter()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._estimator, name)
+
+    def batch(self, images: Sequence[Any]) -> list[People]:
+        people = self._estimator.batch(images)
+        self.found_at = time.perf_counter()
+        return people
 
 
 def _make_clip(path: Path, frames: int) -> None:
@@ -167,15 +202,29 @@ def _write(estimator: Any, clip: Path, folder: Path, frames: int) -> float:
         return _rate(frames, lambda: [write(one) for one in inferred()])
 
 
-def _whole(estimator: Any, clip: Path, folder: Path, frames: int) -> tuple[float, Memory | None]:
+def _whole(
+    estimator: Any, clip: Path, folder: Path, frames: int, part: int, alone: _Alone
+) -> tuple[float, Memory | None]:
+    """Frames a second of all stages together, stopped after each part to measure each alone, and their memory."""
     options = ProcessOptions(str(clip), folder / "out.mp4", folder / "out.jsonl", quiet=True)
+    watched = _Watched(estimator)
     seen: list[float] = []
+    stopped = 0.0
 
     def progress(written: int, expected: int | None, rate: float) -> None:
+        nonlocal stopped
         if written >= SETTLED and written % 50 == 0 and (memory := memory_in_use()) is not None:
             seen.append(memory / 2**20)
+        if written % part == 0 and written < frames:
+            # Writing waits here. Finding goes on until nothing more has room, and that is work like any other.
+            while time.perf_counter() - watched.found_at < STILL:
+                time.sleep(STILL / 20)
+            alone.measure()
+            stopped += time.perf_counter() - watched.found_at
 
-    rate = _rate(frames, lambda: process(options, progress, load=lambda options, sigmas: estimator))
+    began = time.perf_counter()
+    process(options, progress, load=lambda options, sigmas: watched)
+    rate = frames / (time.perf_counter() - began - stopped)
     return rate, Memory(seen[0], seen[-1], min(seen), max(seen)) if seen else None
 
 
