@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from torch import nn
 
 from engine.aggregate import Maps, Outputs, aggregate
 from engine.backends import Frames
+from engine.calibration import synthetic_frames
 from engine.checkpoint import ModelMetadata, load_model, load_weights, read_metadata
 from engine.devices import choose_device
 from engine.errors import SwahrError
@@ -317,14 +317,6 @@ def _open_model(model: str | Path, preset: str | NetworkConfig | None) -> tuple[
         return load_model(path)
     network = load_weights(preset, path)
     return network, replace(ModelMetadata.of(network.config), pixel_offset=PUBLISHED_OFFSET)
-
-
-def synthetic_frames() -> Iterator[NDArray[np.uint8]]:
-    """Pictures to calibrate with when there are no others: crowds of many sizes, 1280x720."""
-    from engine.training.synthetic import random_frame
-
-    for number in count():
-        yield random_frame(np.random.default_rng((30_000, number)), 1280, 720).image
 
 
 def _size_of(image: NDArray[np.uint8]) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """OpenVINO on a CPU: converted from PyTorch directly, kept as OpenVINO's own files, tuned for latency.
 
-A conversion serves every input shape; what depends on the shape and the precision is compiled in a fraction of a second
-when it is loaded. int8 is a conversion of its own (`engine.backends.quantisation`).
+A conversion serves every input shape; what depends on the shape is compiled in a fraction of a second when it is
+loaded. int8 is a conversion of its own (`engine.backends.quantisation`), and so is bfloat16 where that makes it more
+exact (`engine.backends.rounding`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.backends import Shape, Task, quantisation
+from engine.backends import Shape, Task, quantisation, rounding
 from engine.backends.cache import entry, keep
 from engine.backends.eager import has_bfloat16
 from engine.served import ServedNetwork
@@ -95,13 +96,18 @@ class OpenVinoNetwork:
 
 def place(task: Task) -> Path:
     """Where the conversion of a task's network is kept; it serves every shape."""
-    kind = quantisation.marks(task) if task.precision == "int8" else ("float",)
+    kind: tuple[object, ...] = ("float",)
+    if task.precision == "int8":
+        kind = quantisation.marks(task)
+    elif task.precision == "bfloat16" and rounding.helps(task.network):
+        kind = rounding.marks()
     return entry("openvino", task.fingerprint, *kind, version("openvino"))
 
 
 def _convert(task: Task) -> openvino.Model:
     if task.precision != "int8":
-        return _read(task.network, task.shape)
+        rounds = task.precision == "bfloat16"
+        return _read(rounding.rounded(task.network) if rounds else task.network, task.shape)
     inputs = quantisation.calibration_inputs(task)
     model = _read(quantisation.prepared(task.network, inputs), task.shape)
     return quantisation.quantised(model, task.network.network.exact_layers, inputs)

@@ -15,13 +15,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from engine import centring
 from engine.backends import Task
+from engine.calibration import fitted
 from engine.errors import SwahrError
 from engine.served import ServedNetwork
 from engine.slim import SlimNetwork
@@ -53,7 +53,7 @@ def calibration_inputs(task: Task) -> list[NDArray[np.uint8]]:
     Raises SwahrError if there are none.
     """
     _, height, width = task.shape
-    inputs = [_fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
+    inputs = [fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
     if not inputs:
         raise SwahrError("There are no frames to calibrate int8 with; name a source that has some.")
     return inputs
@@ -100,8 +100,3 @@ def quantised(
             overflow_fix=OverflowFix.ENABLE if adds_in_16_bits() else OverflowFix.DISABLE,
         ),
     )
-
-
-def _fitted(frame: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """A frame at the input's size; proportions matter less to the ranges of values than that all is seen."""
-    return cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)

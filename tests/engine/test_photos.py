@@ -28,13 +28,17 @@ def photos():
     return [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in islice(paths, 0, None, len(paths) // 40)]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("precision", "pixels"), [("float32", 0.1), ("bfloat16", 2), ("int8", 4)])
-def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
+def skip_without(precision):
     if precision == "bfloat16" and not has_bfloat16():
         pytest.skip("this processor has no instructions for bfloat16, and the engine runs in float32 instead")
     if precision == "int8":
         pytest.importorskip("nncf", reason="comes with the extra `int8`")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "pixels"), [("float32", 0.1), ("bfloat16", 2), ("int8", 4)])
+def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
+    skip_without(precision)
     plain = PoseEstimator.load(device="cpu", backend="eager", precision="float32")
     compiled = PoseEstimator.load(device="cpu", backend="openvino", precision=precision)
     distances, clear, lost = [], 0, 0
@@ -57,18 +61,26 @@ def test_people_are_those_of_eager_float32(photos, precision, pixels, capsys):
     assert lost <= 0.05 * clear  # people of whom one keypoint more or less decides
 
 
-@pytest.mark.slow
-def test_the_average_precision_of_int8_is_that_of_float32(capsys):
-    if not PACK.is_dir():
-        pytest.skip(f"there are no photos in {PACK}")
-    pytest.importorskip("nncf", reason="comes with the extra `int8`")
+def average_precision(precision):
+    estimator = PoseEstimator.load(device="cpu", backend="openvino", precision=precision, sigmas=False)
+    estimator.options = replace(estimator.options, person_threshold=0)  # all count, by rank, as in `swahr evaluate`
+    figures = evaluate(estimator, PACK / "val.json", PACK / "images").figures
+    assert estimator.precision == precision
+    return figures["AP"]
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """The average precision in float32."""
     pytest.importorskip("faster_coco_eval", reason="comes with the extra `train`")
-    found = {}
-    for precision in ("float32", "int8"):
-        estimator = PoseEstimator.load(device="cpu", backend="openvino", precision=precision, sigmas=False)
-        estimator.options = replace(estimator.options, person_threshold=0)  # all count, by rank, as in `swahr evaluate`
-        found[precision] = evaluate(estimator, PACK / "val.json", PACK / "images").figures["AP"]
-        assert estimator.precision == precision
+    return average_precision("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_the_average_precision_is_that_of_float32(photos, exact, precision, capsys):
+    skip_without(precision)
+    found = average_precision(precision)
     with capsys.disabled():
-        print(f"\nAP on {PACK.name}: {found}")
-    assert abs(found["int8"] - found["float32"]) <= 0.01
+        print(f"\nAP on {PACK.name}: {found:.3f} in {precision}, {exact:.3f} in float32")
+    assert abs(found - exact) <= 0.01
