@@ -64,12 +64,13 @@ class SlimNetwork(nn.Module):
     Heatmaps count only where a person whose centre the trunk sees may have the keypoint, and tags are those of these
     people (`PeopleMaps`), plus what the heads add to both.
 
-    exact_layers: modules that stay in floating point in int8. The stem, the first block and the pyramid are a sixteenth
+    exact_layers: modules that stay in floating point in int8. The stem, the first blocks and the pyramid are a quarter
     of the multiplications and most of the error; the answers of the others are read as numbers.
     """
 
     exact_layers = (
-        *("trunk.stem", "trunk.blocks.0", "trunk.pyramid", "trunk.heatmaps", "trunk.centres", "trunk.offsets"),
+        *("trunk.stem", "trunk.blocks.0", "trunk.blocks.1", "trunk.blocks.2"),
+        *("trunk.pyramid", "trunk.heatmaps", "trunk.centres", "trunk.offsets"),
         *("people", "final_layers", "conv_scale_layers"),
     )
 

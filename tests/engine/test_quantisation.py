@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import islice
 
@@ -70,12 +71,13 @@ def test_most_multiplications_are_in_eight_bits_and_no_answers(model):
             while weights.get_type_name() != "Constant":
                 weights = weights.input_value(0).get_node()
             whole = weights.get_element_type().get_type_name() == "i8"
-            assert not (whole and any(f"network.{one}" in name for one in bundled()[0].network.exact_layers))
+            exact = any(re.search(rf"network\.{one}[./]", name) for one in bundled()[0].network.exact_layers)
+            assert not (whole and exact), name
             cells = np.prod([side.get_max_length() for side in list(node.get_output_partial_shape(0))[2:]])
             work[whole] += weights.data.size * cells
         elif node.get_type_name() == "FakeQuantize":
-            assert ("people" not in name and ".trunk" in name) or ".fusion" in name or ".deconv_layers" in name, name
-    assert work[True] > 0.75 * sum(work.values())
+            assert re.search(r"network\.(trunk|fusion|detail|deconv_layers)[./]", name) and "people" not in name, name
+    assert work[True] > 0.7 * sum(work.values())
 
 
 @pytest.mark.slow
