@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from engine import centring
 from engine.backends import Task
 from engine.calibration import fitted
 from engine.errors import SwahrError
+from engine.geometry import Resize
 from engine.served import ServedNetwork
 from engine.slim import SlimNetwork
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_FRAMES = 100
 _CENTRING_FRAMES = 16
+_SHORT_SIDE = 384  # pixels
 # What a network does between its modules is arithmetic on answers, and what it is served with comes before and after.
 _ARITHMETIC = (r"__module\.network/.*", r"aten::.*")
 
@@ -48,15 +50,17 @@ def adds_in_16_bits() -> bool:
 
 
 def calibration_inputs(task: Task) -> list[NDArray[np.uint8]]:
-    """The task's calibration frames as the network takes them, uint8 [1, H, W, 3].
+    """The task's calibration frames as a network may take them, uint8 [1, H, W, 3], the short side 384 pixels.
 
-    Raises SwahrError if there are none.
+    Whatever the size of the task's input: one conversion serves all, and what is seen small is seen too roughly.
+    Raises SwahrError if there are no frames.
     """
-    _, height, width = task.shape
-    inputs = [fitted(frame, height, width)[None] for frame in islice(task.calibration(), CALIBRATION_FRAMES)]
-    if not inputs:
+    frames = islice(task.calibration(), CALIBRATION_FRAMES)
+    first = next(frames, None)
+    if first is None:
         raise SwahrError("There are no frames to calibrate int8 with; name a source that has some.")
-    return inputs
+    width, height = Resize.fit((first.shape[1], first.shape[0]), _SHORT_SIDE).size
+    return [fitted(frame, height, width)[None] for frame in chain((first,), frames)]
 
 
 def prepared(served: ServedNetwork, inputs: Sequence[NDArray[np.uint8]]) -> ServedNetwork:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from engine import PoseEstimator
+from engine.backends.cache import VARIABLE
 from engine.backends.eager import has_bfloat16
 from engine.training.evaluation import evaluate
 
@@ -21,9 +22,16 @@ PACK = Path(__file__).parents[3] / "shared" / "data" / "pack"
 
 
 @pytest.fixture(scope="module")
-def photos():
+def photos(tmp_path_factory):
+    """Some photos, and a cache in which nothing was calibrated with other frames than the program's own."""
     if not PACK.is_dir():
         pytest.skip(f"there are no photos in {PACK}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield some_photos()
+
+
+def some_photos():
     paths = sorted((PACK / "images").glob("*.jpg"))
     return [cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB) for path in islice(paths, 0, None, len(paths) // 40)]
 
@@ -70,7 +78,7 @@ def average_precision(precision):
 
 
 @pytest.fixture(scope="module")
-def exact():
+def exact(photos):
     """The average precision in float32."""
     pytest.importorskip("faster_coco_eval", reason="comes with the extra `train`")
     return average_precision("float32")

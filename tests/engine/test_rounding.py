@@ -18,6 +18,7 @@ from engine.served import ServedNetwork
 from engine.training.synthetic import random_frame
 from grouping import GroupingOptions
 
+pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 SHAPE = (1, 256, 320)
 
