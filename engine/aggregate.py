@@ -52,8 +52,8 @@ def resized(maps: Tensor, height: int, width: int) -> Tensor:
 def at_half(outputs: Outputs, flip_indices: Sequence[int]) -> HalfMaps:
     """Average what both resolutions and both passes say, at 1/2 of the input.
 
-    outputs: [F, (K alphas |) K heatmaps | K tags, H/4, W/4] and [F, (K alphas |) K heatmaps, H/2, W/2]; with F = 2 the
-        second is of the mirrored image.
+    outputs: [F, (K alphas |) K heatmaps | K tags, H/4, W/4] and [F, (K alphas |) K heatmaps, H/2, W/2], or as the
+        second [F, 0, H/2, W/2] if it says nothing new; with F = 2 the second image is the mirrored one.
     flip_indices: for each keypoint the index of its mirror image.
 
     Heatmaps and alphas are averaged over the passes, tags are kept side by side. The alphas of the 1/4 map are left
@@ -62,10 +62,11 @@ def at_half(outputs: Outputs, flip_indices: Sequence[int]) -> HalfMaps:
     coarse, fine = outputs
     keypoints = len(flip_indices)
     coarse_heatmaps, tags = coarse[:, -2 * keypoints : -keypoints], coarse[:, -keypoints:]
-    fine_heatmaps = fine[:, -keypoints:]
     alphas = fine[:, :keypoints] if fine.shape[1] > keypoints else None
-    height, width = fine_heatmaps.shape[-2:]
-    heatmaps = (resized(coarse_heatmaps, height, width) + fine_heatmaps) / 2
+    height, width = fine.shape[-2:]
+    heatmaps = resized(coarse_heatmaps, height, width)
+    if fine.shape[1]:
+        heatmaps = (heatmaps + fine[:, -keypoints:]) / 2
     tags = resized(tags, height, width)
     if len(heatmaps) == 2:
         heatmaps, tags = (unmirrored(maps, flip_indices) for maps in (heatmaps, tags))

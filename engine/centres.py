@@ -5,7 +5,7 @@ Letters: N images, M people looked at (at most), K keypoints, h w cells of the 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +26,10 @@ _NOBODY = 1e4  # how much farther than anybody else those are who are nobody
 class PeopleMaps(nn.Module):
     """Maps of where each keypoint is expected and of whose it would be, from the people that centres tell of.
 
-    `forward(centres [N,1,h,w] in 0..1, offsets [N,2A,h,w])`: at a person's centre `offsets` are (y, x) of each of A
-    anchors from there, in input pixels; `anchors` names the anchor of each of the K keypoints, None for one that may be
-    anywhere. Returns, float32 and at 1/8, which is fine enough for what is as wide as this and a quarter of the work,
+    `forward(centres [N,1,h,w] in 0..1, offsets_at)`: `offsets_at(cells [N,M])` gives (y, x) of each of A anchors from
+    people's centres in these cells, counted row by row, as [N,2A,M] in input pixels; `anchors` names the anchor of each
+    of the K keypoints, None for one that may be anywhere.
+    Returns, float32 and at 1/8, which is fine enough for what is as wide as this and a quarter of the work,
 
         presence [N,K,h/2,w/2]: 1 where somebody's keypoint is expected, falling off around it as a Gaussian; 1 all over
             for one that may be anywhere
@@ -49,9 +50,9 @@ class PeopleMaps(nn.Module):
         self.register_buffer("_earlier", earlier, persistent=False)  # [i, j]: i has the better centre of the two
         self.register_buffer("_rank", torch.arange(float(_PEOPLE)), persistent=False)
 
-    def forward(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        centres, offsets = centres.float(), offsets.float()
-        scores, middles, expected = self._candidates(centres, offsets)
+    def forward(self, centres: Tensor, offsets_at: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        centres = centres.float()
+        scores, middles, expected = self._candidates(centres, offsets_at)
         extent = expected.amax(3) - expected.amin(3)  # [N, 2, M]
         # Of 0, which it is for a single anchor, a root has no gradient.
         size = (extent[:, 0] * extent[:, 1]).clamp(min=_LEAST_SIZE**2).sqrt()
@@ -78,13 +79,12 @@ class PeopleMaps(nn.Module):
         presence = torch.exp(-least)
         return (torch.maximum(presence, self._anywhere) if None in self.anchors else presence), whose
 
-    def _candidates(self, centres: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, centres: Tensor, offsets_at: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The M highest peaks [N, M], their (x, y) [N, 2, M] and where their keypoints are expected [N, 2, M, K]."""
         peaks = torch.where(centres >= F.max_pool2d(centres, 3, 1, 1), centres, 0.0)
-        scores, index = peaks.flatten(1).topk(_PEOPLE)
-        index = index[:, None]
-        middles = position(centres, 4).flatten(2).gather(2, index.expand(-1, 2, -1))
-        moves = offsets.flatten(2).gather(2, index.expand(-1, offsets.shape[1], -1))
+        scores, cells = peaks.flatten(1).topk(_PEOPLE)
+        middles = position(centres, 4).flatten(2).gather(2, cells[:, None].expand(-1, 2, -1))
+        moves = offsets_at(cells).float()
         y, x = (
             moves[:, start::2][:, [anchor or 0 for anchor in self.anchors]].transpose(1, 2) for start in (0, 1)
         )  # [N, M, K]

@@ -36,12 +36,13 @@ def centre_streams(network: SlimNetwork, images: Iterable[Tensor]) -> None:
         last.bias = nn.Parameter(last.bias - mean)
         reader = blocks[index + 1].layers[0] if index + 1 < len(blocks) else network.trunk.last[0]
         _add(reader, constant)
-        if index == 0:
+        if index == 0 and network.has_heads:
             _shift(network.deconv_layers[1], network.detail, constant)
         if index in TAP_BLOCKS:
             level = TAP_BLOCKS.index(index)
             _add(pyramid.lateral[level], constant)
-            _shift(network.fusion.norm, network.fusion.lateral[level], constant)
+            if network.has_heads:
+                _shift(network.fusion.norm, network.fusion.lateral[level], constant)
 
 
 def _block_means(trunk: PoseTrunk, images: Iterable[Tensor]) -> list[Tensor]:

@@ -7,6 +7,7 @@ do not, and its batch normalisation is folded into its convolutions: what is lef
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -89,12 +90,28 @@ class Pyramid(nn.Module):
         return levels
 
 
-class PoseTrunk(nn.Module):
-    """MobileNetV2, MoveNet's pyramid and three of MoveNet's own answers as features.
+class Seen(NamedTuple):
+    """What a trunk makes of images [N, 3, H, W].
 
-    `forward(images [N,3,H,W])`, scaled to -1..1, returns features at 1/4, 1/8, 1/16 and 1/32 with `channels` channels,
-    and plain ones at 1/2 with `detail_channels`. Those at 1/4 hold MoveNet's keypoint heatmaps (0..1), person centres
-    (0..1) and, good near a centre, the offsets (y, x) from there to each keypoint, in `offset_unit`.
+    detail: [N, 24, H/2, W/2], plain features.
+    taps: MobileNetV2's features at 1/4, 1/8 and 1/16.
+    levels: the pyramid's at 1/4, 1/8, 1/16 and 1/32.
+    heatmaps [N, 17, H/4, W/4], centres [N, 1, H/4, W/4]: MoveNet's of its keypoints and of people, 0 to 1.
+    """
+
+    detail: Tensor
+    taps: list[Tensor]
+    levels: list[Tensor]
+    heatmaps: Tensor
+    centres: Tensor
+
+
+class PoseTrunk(nn.Module):
+    """MobileNetV2, MoveNet's pyramid and MoveNet's own answers.
+
+    `forward(images [N,3,H,W])`, scaled to -1..1, H and W multiples of 32, returns what is `Seen`. Its third answer, the
+    offsets from a person's centre to the keypoints, is good near centres only and asked for there (`offsets_at`), or
+    everywhere as a feature among others: `features(seen)` are those at 1/4, 1/8 and 1/16, with `channels` channels.
     """
 
     detail_channels = _BLOCKS[0][0]
@@ -103,12 +120,7 @@ class PoseTrunk(nn.Module):
         _BLOCKS[TAP_BLOCKS[0]][0] + Pyramid.channels[0] + 3 * keypoints + 1,
         _BLOCKS[TAP_BLOCKS[1]][0] + Pyramid.channels[1],
         _BLOCKS[TAP_BLOCKS[2]][0] + Pyramid.channels[2],
-        Pyramid.channels[3],
     )
-    heatmap_channels = slice(channels[0] - 3 * keypoints - 1, channels[0] - 2 * keypoints - 1)  # of those at 1/4
-    centre_channels = slice(heatmap_channels.stop, heatmap_channels.stop + 1)
-    offset_channels = slice(centre_channels.stop, channels[0])
-    offset_unit = 4 * _REGRESSION_UNIT  # input pixels
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +137,7 @@ class PoseTrunk(nn.Module):
             for outputs in (self.keypoints, 1, 2 * self.keypoints)
         )
 
-    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+    def forward(self, images: Tensor) -> Seen:
         x, taps = self.stem(images), []
         x = detail = self.blocks[0](x)
         for index, block in enumerate(self.blocks[1:], 1):
@@ -133,13 +145,37 @@ class PoseTrunk(nn.Module):
             if index in TAP_BLOCKS:
                 taps.append(x)
         levels = self.pyramid([*taps, self.last(x)])
-        # Together: the sigmoid of a single channel forgets that it was channels_last, and all that follows with it.
-        scores = torch.cat((self.heatmaps(levels[0]), self.centres(levels[0])), 1).sigmoid()
-        answers = scores, self.offsets(levels[0]) / _REGRESSION_UNIT
-        features = [
-            torch.cat((taps[0], levels[0], *answers), 1),
-            torch.cat((taps[1], levels[1]), 1),
-            torch.cat((taps[2], levels[2]), 1),
-            levels[3],
+        # In place: a new map of a single channel forgets that it was channels_last, and all that follows with it.
+        heatmaps, centres = (head(levels[0]).sigmoid_() for head in (self.heatmaps, self.centres))
+        return Seen(detail, taps, levels, heatmaps, centres)
+
+    def features(self, seen: Seen) -> list[Tensor]:
+        """What there is at 1/4, 1/8 and 1/16, the offsets of all cells included."""
+        offsets = self.offsets(seen.levels[0]) / _REGRESSION_UNIT
+        answers = seen.heatmaps, seen.centres, offsets
+        return [
+            torch.cat((tap, level, *extra), 1)
+            for tap, level, extra in zip(seen.taps, seen.levels[:3], (answers, (), ()), strict=True)
         ]
-        return features, detail
+
+    def offsets_at(self, seen: Seen, cells: Tensor) -> Tensor:
+        """(y, x) of each keypoint from some cells of the 1/4 map, float32 [N, 34, M], in input pixels.
+
+        cells: int64 [N, M], row by row through the map. The layers for offsets look at each cell's neighbours alone.
+        """
+        finest = seen.levels[0]
+        images, channels, height, width = finest.shape
+        count = cells.shape[1]
+        step = torch.arange(-1, 2, device=cells.device)
+        y = torch.div(cells, width, rounding_mode="floor")[:, None, :, None] + step[:, None, None]  # [N, 3, M, 1]
+        x = (cells % width)[:, None, :, None] + step  # [N, 1, M, 3]
+        inside = ((y >= 0) & (y < height) & (x >= 0) & (x < width)).reshape(images, 1, 3, 3 * count)
+        index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).reshape(images, 9 * count, 1)
+        by_cell = finest.permute(0, 2, 3, 1).reshape(images, height * width, channels)
+        patches = by_cell.gather(1, index.expand(-1, -1, channels)).reshape(images, 3, 3 * count, channels)
+        patches = patches.permute(0, 3, 1, 2) * inside.to(finest.dtype)  # [N, C, 3, 3M]: one 3×3 after another
+        (depthwise, *rest), last = self.offsets
+        x = F.conv2d(patches, depthwise.weight, stride=3, groups=channels)
+        for layer in (*rest, last):
+            x = layer(x)
+        return 4 * x[:, :, 0].float()  # a cell is 4 input pixels

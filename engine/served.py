@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from engine.slim import SlimNetwork
+
 SCALE_LAYERS = "conv_scale_layers"  # the networks' scale branches, of the 1/4 map and of the 1/2 map
 
 
@@ -34,6 +36,7 @@ class ServedNetwork(nn.Module):
     with the alphas only if the network has a scale branch and they are wanted. Those of the 1/4 map are never read, so
     that branch is always left out.
 
+    says_it_twice: whether the second is the first one's heatmaps, doubled.
     mean, std: of R, G, B on the scale 0 to 1. The network's parameters are shared, not copied; it is set to evaluate.
     """
 
@@ -41,9 +44,10 @@ class ServedNetwork(nn.Module):
         super().__init__()
         self.alphas = alphas and network.config.scale_branch
         self.num_keypoints: int = network.config.num_keypoints
-        self.network = _without_scale_branches(network.eval(), keep_fine=self.alphas)
-        self.register_buffer("factor", 1 / (255 * torch.tensor(std).view(3, 1, 1)), persistent=False)
-        self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)).view(3, 1, 1), persistent=False)
+        self.network = _without_idle_layers(network.eval(), self.alphas)
+        self.says_it_twice = isinstance(self.network, SlimNetwork) and not self.network.has_heads
+        self.register_buffer("factor", 1 / (255 * torch.tensor(std)), persistent=False)
+        self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)), persistent=False)
         self.dtype = torch.float32
         self.eval()
 
@@ -52,7 +56,7 @@ class ServedNetwork(nn.Module):
 
     def images(self, pixels: Tensor) -> Tensor:
         """Pixels uint8 [N, H, W, 3] -> what the network takes, [N, 3, H, W], normalised."""
-        return (pixels.permute(0, 3, 1, 2).float() * self.factor + self.shift).to(self.dtype)
+        return (pixels.float() * self.factor + self.shift).to(self.dtype).permute(0, 3, 1, 2)
 
     def answers(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images [N, 3, H, W] -> what `forward` returns."""
@@ -83,12 +87,18 @@ def _last(maps: Tensor, number: int) -> Tensor:
     return maps if maps.shape[1] == number else maps[:, -number:]
 
 
-def _without_scale_branches(network: nn.Module, keep_fine: bool) -> nn.Module:
-    """The same network, sharing its parameters, without the scale branch of the 1/4 map and perhaps of the 1/2 map."""
+def _without_idle_layers(network: nn.Module, alphas: bool) -> nn.Module:
+    """The same network, sharing its parameters, without what nobody reads.
+
+    That is the scale branch of the 1/4 map and, if no alphas are wanted, that of the 1/2 map and all layers of silent
+    heads (`SlimNetwork`).
+    """
+    if not alphas and isinstance(network, SlimNetwork):
+        network = network.without_silent_heads()
     if not hasattr(network, SCALE_LAYERS):
         return network
     twin = copy.copy(network)
     twin._modules = dict(network._modules)
     _, fine_branch = getattr(network, SCALE_LAYERS)
-    twin._modules[SCALE_LAYERS] = nn.ModuleList([NoAlphas(), fine_branch if keep_fine else NoAlphas()])
+    twin._modules[SCALE_LAYERS] = nn.ModuleList([NoAlphas(), fine_branch if alphas else NoAlphas()])
     return twin

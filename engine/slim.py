@@ -8,6 +8,7 @@ branch.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -105,25 +106,55 @@ class SlimNetwork(nn.Module):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
+    @property
+    def heads_are_silent(self) -> bool:
+        """Whether the heads hand on the trunk's heatmaps as they are and add nothing to heatmaps or tags."""
+        coarse, fine = self.final_layers
+        keypoints = self.config.num_keypoints
+        if keypoints != PoseTrunk.keypoints or any(part.any() for part in (coarse.bias, *fine.parameters())):
+            return False
+        expected = torch.zeros_like(coarse.weight)
+        expected[:keypoints, self.config.width :, 0, 0] = torch.eye(keypoints)
+        return torch.equal(coarse.weight, expected)
+
+    def without_silent_heads(self) -> SlimNetwork:
+        """The same network, sharing its parameters, without all that only its heads and its scale branches read.
+
+        If the heads are silent: else it is returned as it is. What is left gives [N, K heatmaps | K tags, H/4, W/4] and
+        [N, K heatmaps, H/2, W/2], the same as before.
+        """
+        if not self.heads_are_silent:
+            return self
+        twin = copy.copy(self)
+        twin._modules = {name: self._modules[name] for name in ("trunk", "people")}
+        return twin
+
+    @property
+    def has_heads(self) -> bool:
+        """False for what `without_silent_heads` left."""
+        return "final_layers" in self._modules
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        taps, detail = self.trunk(images)
-        finest = taps[0]
-        presence, whose = self.people(
-            finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels].float() * PoseTrunk.offset_unit
-        )
+        seen = self.trunk(images)
+        presence, whose = self.people(seen.centres, lambda cells: self.trunk.offsets_at(seen, cells))
+        if not self.has_heads:
+            presence, whose = _doubled(presence), _repeated(whose)
+            # Flat, so that compilers that put channels last turn these maps back, and not larger ones made of them.
+            heatmaps = (seen.heatmaps.float().flatten(2) * presence.flatten(2)).reshape(presence.shape)
+            return torch.cat((heatmaps, whose), 1), _doubled(heatmaps)
         presence = presence.contiguous(memory_format=torch.channels_last)  # as the heatmaps that it is for
         presence, whose = _doubled(presence), _repeated(whose)
-        x = torch.cat((self.fusion(taps[:3]), finest[:, PoseTrunk.heatmap_channels]), 1)
+        x = torch.cat((self.fusion(self.trunk.features(seen)), seen.heatmaps), 1)
         heatmaps, tags = self.final_layers[0](x).float().split(self.config.num_keypoints, 1)
+        heatmaps = heatmaps * presence
         features = x[:, : self.config.width]
         deconvolve, norm, activate, residual = self.deconv_layers
-        fine = residual(activate(norm(deconvolve(x) + self.detail(detail))))  # [N, fine_width, H/2, W/2]
-        fine_heatmaps = _doubled(heatmaps) + self.final_layers[1](fine).float()
+        fine = residual(activate(norm(deconvolve(x) + self.detail(seen.detail))))  # [N, fine_width, H/2, W/2]
+        fine_heatmaps = _doubled(heatmaps) + self.final_layers[1](fine).float() * _doubled(presence)
         coarse_alphas, fine_alphas = (
             branch(level).float() for branch, level in zip(self.conv_scale_layers, (features, fine), strict=True)
         )
-        coarse = torch.cat((coarse_alphas, heatmaps * presence, tags + whose), 1)
-        return coarse, torch.cat((fine_alphas, fine_heatmaps * _doubled(presence)), 1)
+        return torch.cat((coarse_alphas, heatmaps, tags + whose), 1), torch.cat((fine_alphas, fine_heatmaps), 1)
 
 
 def _doubled(maps: Tensor) -> Tensor:

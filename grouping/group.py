@@ -74,9 +74,9 @@ def group_outputs(
 
     coarse: [F, (K alphas |) K heatmaps | K tags, h/4, w/4] and fine: [F, (K alphas |) K heatmaps, h/2, w/2], for a
     network input of h x w; with F = 2 the second is of the mirror image. Both heatmaps are averaged at 1/2 and
-    projected to the input (section 4.1, testing), only where somebody may be. to_source: [2, 3], from the input's
-    pixels to those of the people that are returned. They have sigmas if `fine` has alphas; those of `coarse` are not
-    read.
+    projected to the input (section 4.1, testing), only where somebody may be. A `fine` without maps, [F, 0, h/2, w/2],
+    says that it would be `coarse` once more. to_source: [2, 3], from the input's pixels to those of the people that are
+    returned. They have sigmas if `fine` has alphas; those of `coarse` are not read.
 
     Equals, up to rounding, `group` on the projected maps. Raises ValueError if the shapes do not fit the skeleton and
     each other, or a value is NaN or infinite.
@@ -172,7 +172,7 @@ class _Scene:
         )
 
     def scan(self, coarse: NDArray[np.float32], fine: NDArray[np.float32], flip_indices: NDArray[np.int64]) -> None:
-        """Find the candidates; where `fine` is not empty, the maps are first made from it and `coarse`."""
+        """Find the candidates; where `coarse` is not empty, the maps are first made from it and `fine`."""
         share(
             _scan, 2 * len(self.heatmaps), coarse, fine, flip_indices, self.heatmaps, self.doublings, self.tags,
             self.tag_doublings, self.threshold, self.kernel, self.maxima, self.lowest, self.highest, self.counts,
@@ -195,11 +195,11 @@ def _scan(
             return
         keypoint = index % keypoints
         if index >= keypoints:
-            if fine.size:
+            if coarse.size:
                 side_by_side(coarse, keypoints, keypoint, flip_indices[keypoint], tags[keypoint])
             finite[index] = tile_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
             continue
-        if fine.size:
+        if coarse.size:
             average(coarse, fine, keypoints, keypoint, flip_indices[keypoint], heatmaps[keypoint])
         one_map = heatmaps[keypoint].reshape((*heatmaps.shape[1:], 1))
         finite[index] = tile_ranges(one_map, doublings, minima, maxima[keypoint : keypoint + 1])
@@ -274,8 +274,8 @@ def _check_shapes(heatmaps: NDArray[np.float32], tags: NDArray[np.float32], skel
 def _check_outputs(coarse: NDArray, fine: NDArray, keypoints: int) -> tuple[int, int, int]:
     """Passes, height and width of `fine`."""
     one, two, three = keypoints, 2 * keypoints, 3 * keypoints
-    if fine.ndim != 4 or fine.shape[0] not in (1, 2) or fine.shape[1] not in (one, two) or 0 in fine.shape:
-        raise ValueError(f"fine has shape {list(fine.shape)}, expected [1 or 2, {one} or {two}, h/2, w/2]")
+    if fine.ndim != 4 or fine.shape[0] not in (1, 2) or fine.shape[1] not in (0, one, two) or 0 in fine.shape[2:]:
+        raise ValueError(f"fine has shape {list(fine.shape)}, expected [1 or 2, 0, {one} or {two}, h/2, w/2]")
     passes, _, height, width = fine.shape
     fits = [(passes, maps, height // 2, width // 2) for maps in (two, three)]
     if coarse.shape not in fits or height % 2 or width % 2:

@@ -24,12 +24,15 @@ def average(
     """Write the mean heatmap of one of K keypoints at 1/2 of the input into half [h/2, w/2].
 
     coarse: [F, (K alphas |) K heatmaps | K tags, h/4, w/4], doubled as in `interpolation`; fine: [F, (K alphas |)
-    K heatmaps, h/2, w/2]. The second pass, of the mirror image, is turned back and its `mirrored_keypoint` is taken.
+    K heatmaps, h/2, w/2], or without maps if it would say the same. The second pass, of the mirror image, is turned
+    back and its `mirrored_keypoint` is taken.
     """
     height, width = half.shape
     coarse_heatmaps, fine_heatmaps = coarse.shape[1] - 2 * keypoints, fine.shape[1] - keypoints
     line = np.empty(width // 2 + 2, np.float32)  # with a pixel more at both ends
-    share = np.float32(0.5 / len(fine))
+    both = fine.shape[1] > 0
+    nothing = np.zeros(0 if both else width, np.float32)
+    share = np.float32((0.5 if both else 1) / len(fine))
     for y in range(height):
         top = max((y - 1) >> 1, 0)
         bottom = min(((y - 1) >> 1) + 1, height // 2 - 1)
@@ -39,10 +42,11 @@ def average(
             source = mirrored_keypoint if index else keypoint
             near, far = coarse[index, coarse_heatmaps + source, top], coarse[index, coarse_heatmaps + source, bottom]
             _blend(near, far, weight, line)
+            added = fine[index, fine_heatmaps + source, y] if both else nothing
             if index == 0:
-                _double(line, fine[index, fine_heatmaps + source, y], row)
+                _double(line, added, row)
             else:
-                _add_mirrored(line, fine[index, fine_heatmaps + source, y], row)
+                _add_mirrored(line, added, row)
         for x in range(width):
             row[x] *= share
 

@@ -69,7 +69,7 @@ def group_outputs_on(
     options: GroupingOptions = _DEFAULTS,
     skeleton: Skeleton = COCO17,
 ) -> People | None:
-    """`grouping.group_outputs` for outputs that lie on a device, float32 in any layout.
+    """`grouping.group_outputs` for outputs that lie on a device, float32 in any layout, `fine` with its maps.
 
     One copy crosses to the host: the people. Returns None where a map has more peaks than the kernels have room for
     (noise, not people); the CPU then has to do it. Raises NotFiniteError if a value is NaN or infinite.

@@ -36,8 +36,8 @@ Frames = Iterable[NDArray[np.uint8]]
 class CompiledNetwork(Protocol):
     """A network ready to run inputs of one shape.
 
-    Called with pixels uint8 [N, H, W, 3] on its device, it returns what `ServedNetwork` returns. A thread's next call
-    may write over what its last call returned.
+    Called with pixels uint8 [N, H, W, 3] on its device, it returns what `ServedNetwork` returns; where that says it
+    twice, the second may be [N, 0, H/2, W/2]. A thread's next call may write over what its last call returned.
     """
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]: ...

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from engine.backends import Shape, Task, quantisation, rounding
+from engine.backends import Shape, Task, quantisation, rounding, strips
 from engine.backends.cache import entry, keep
 from engine.backends.eager import has_bfloat16
 from engine.served import ServedNetwork
@@ -86,30 +86,32 @@ class OpenVinoNetwork:
         self._own = threading.local()
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Uint8 [N, H, W, 3] -> the network's two outputs, float32."""
+        """Uint8 [N, H, W, 3] -> the network's two outputs, float32, the second without maps if it says nothing new."""
         if not hasattr(self._own, "request"):
             self._own.request = self._model.create_infer_request()
         answers = self._own.request.infer([pixels.numpy()], share_inputs=True, share_outputs=True)
-        coarse, fine = (torch.from_numpy(answers[index]) for index in range(2))
-        return coarse, fine
+        coarse, *rest = (torch.from_numpy(answer) for answer in answers.to_tuple())
+        images, _, height, width = coarse.shape
+        return coarse, rest[0] if rest else coarse.new_empty(images, 0, 2 * height, 2 * width)
 
 
 def place(task: Task) -> Path:
     """Where the conversion of a task's network is kept; it serves every shape."""
-    kind: tuple[object, ...] = ("float",)
+    kind: tuple[object, ...] = ("float", *strips.marks())
     if task.precision == "int8":
-        kind = quantisation.marks(task)
+        kind = (*quantisation.marks(task), *strips.marks())
     elif task.precision == "bfloat16" and rounding.helps(task.network):
         kind = rounding.marks()
     return entry("openvino", task.fingerprint, *kind, version("openvino"))
 
 
 def _convert(task: Task) -> openvino.Model:
-    if task.precision != "int8":
-        rounds = task.precision == "bfloat16"
-        return _read(rounding.rounded(task.network) if rounds else task.network, task.shape)
+    if task.precision == "float32":
+        return _read(strips.in_strips(task.network), task.shape)
+    if task.precision == "bfloat16":
+        return _read(rounding.rounded(task.network), task.shape)
     inputs = quantisation.calibration_inputs(task)
-    model = _read(quantisation.prepared(task.network, inputs), task.shape)
+    model = _read(strips.in_strips(quantisation.prepared(task.network, inputs)), task.shape)
     return quantisation.quantised(model, task.network.network.exact_layers, inputs)
 
 
@@ -122,4 +124,7 @@ def _read(network: ServedNetwork, shape: Shape) -> openvino.Model:
         network = network.to("cpu", memory_format=torch.contiguous_format)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its way of reading networks is one that PyTorch will drop some day
-            return openvino.convert_model(network, example_input=example)
+            model = openvino.convert_model(network, example_input=example)
+    if network.says_it_twice:
+        model.remove_result(model.get_results()[1])
+    return model

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.backends import eager
-from engine.checkpoint import ModelMetadata
+from engine.checkpoint import ModelMetadata, load_model
 from engine.estimator import PoseEstimator
 from engine.heads import ScaleBranch
+from engine.models import model_file
 from engine.network import NetworkConfig, build_network
+from engine.served import ServedNetwork
 
 TINY = NetworkConfig("tiny", "hrnet", width=4, input_size=64, detection_threshold=0.1)
 
@@ -125,6 +127,13 @@ class Makers:
 @pytest.fixture(scope="session")
 def make() -> Makers:
     return Makers(TINY)
+
+
+@pytest.fixture(scope="session")
+def bundled() -> tuple[ServedNetwork, ModelMetadata]:
+    """The bundled model as it is served where nobody asks for alphas."""
+    network, metadata = load_model(model_file("default"))
+    return ServedNetwork(network, metadata.mean, metadata.std, alphas=False), metadata
 
 
 @pytest.fixture

@@ -33,6 +33,15 @@ def test_both_resolutions_count_half():
     torch.testing.assert_close(half.heatmaps, torch.full((1, 3, 4, 4), 0.4))
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_finer_map_that_says_nothing_new_is_the_coarser_one_doubled(passes):
+    coarse, fine = outputs(passes, heatmaps=torch.rand(3, 2, 2), tags=torch.rand(3, 2, 2))
+    said_twice = resized(coarse[:, 3:6], 4, 4)
+    one, other = (at_half((coarse, maps), SWAP) for maps in (fine[:, :0], said_twice))
+    torch.testing.assert_close(one.heatmaps, other.heatmaps)
+    assert torch.equal(one.tags, other.tags) and one.alphas is other.alphas is None
+
+
 def test_bilinear_without_aligned_corners():
     row = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
     torch.testing.assert_close(resized(row, 1, 4).flatten(), torch.tensor([0.0, 0.25, 0.75, 1.0]))

@@ -77,6 +77,20 @@ def test_a_compiled_network_answers_like_the_network(make, pixels, backend, alph
                 assert_like(compiled(pixels), truth, TOLERANCE[precision])
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_openvino_computes_no_maps_that_say_nothing_new(bundled, images):
+    served, _ = bundled
+    assert served.says_it_twice
+    shape = (images, 128, 192)
+    pixels = torch.randint(0, 256, (*shape, 3), generator=torch.Generator().manual_seed(2)).to(torch.uint8)
+    compiled = openvino.compile(Task(served, shape, CPU, "float32", served.fingerprint(), noise))
+    coarse, fine = compiled(pixels)
+    with torch.inference_mode():
+        expected, _ = served(pixels)
+    assert fine.shape == (images, 0, 64, 96)
+    torch.testing.assert_close(coarse, expected, rtol=1e-3, atol=1e-4)
+
+
 @pytest.mark.slow
 def test_int8_is_near_the_network(make, pixels):
     if "int8" not in openvino.precisions(CPU):

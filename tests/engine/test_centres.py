@@ -2,13 +2,27 @@
 
 import pytest
 import torch
+from torch import nn
 
 from engine.centres import PeopleMaps, position
 
 
+class MapsOfPeople(nn.Module):
+    """`PeopleMaps` for offsets that are known in all cells, [N, 2A, h, w]."""
+
+    def __init__(self, anchors):
+        super().__init__()
+        self.people = PeopleMaps(anchors)
+
+    def forward(self, centres, offsets):
+        return self.people(
+            centres, lambda cells: offsets.flatten(2).gather(2, cells[:, None].expand(-1, offsets.shape[1], -1))
+        )
+
+
 @pytest.fixture(scope="module")
 def people():
-    return PeopleMaps(range(3))
+    return MapsOfPeople(range(3))
 
 
 def centred(*persons, height=32, width=48):
@@ -93,15 +107,15 @@ def test_where_a_keypoint_is_expected_can_be_learned(people):
 
 
 def test_a_keypoint_that_may_be_anywhere_is_expected_everywhere():
-    presence, tags = PeopleMaps((0, None, 2))(*centred((20, 12, 0.9)))
-    alone, _ = PeopleMaps((0, 0, 2))(*centred((20, 12, 0.9)))
+    presence, tags = MapsOfPeople((0, None, 2))(*centred((20, 12, 0.9)))
+    alone, _ = MapsOfPeople((0, 0, 2))(*centred((20, 12, 0.9)))
     assert (presence[:, 1] == 1).all() and torch.equal(presence[:, 2], alone[:, 2]) and tags.isfinite().all()
-    assert (PeopleMaps((None, None))(*centred())[0] == 1).all()  # whether there are people or not
+    assert (MapsOfPeople((None, None))(*centred())[0] == 1).all()  # whether there are people or not
 
 
 @pytest.mark.parametrize("anchors", [(1,), (None, None), (2, 2, None)])
 def test_gradients_are_finite_where_people_have_no_extent(anchors):
     centres, offsets = (maps.requires_grad_() for maps in centred((20, 12, 0.9), (9, 20, 0.3)))
-    presence, tags = PeopleMaps(anchors)(centres, offsets)
+    presence, tags = MapsOfPeople(anchors)(centres, offsets)
     (presence.sum() + tags.sum()).backward()
     assert centres.grad.isfinite().all() and offsets.grad.isfinite().all()

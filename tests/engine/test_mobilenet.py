@@ -15,17 +15,29 @@ def trunk():
 
 def test_features_lie_at_the_four_strides(trunk):
     with torch.inference_mode():
-        features, detail = trunk(torch.rand(1, 3, 64, 128))
-    assert detail.shape == (1, PoseTrunk.detail_channels, 32, 64)
-    assert [tuple(level.shape[1:]) for level in features] == [(116, 16, 32), (80, 8, 16), (160, 4, 8), (64, 2, 4)]
-    assert PoseTrunk.channels == (116, 80, 160, 64)
+        seen = trunk(torch.rand(1, 3, 64, 128))
+        features = trunk.features(seen)
+    assert seen.detail.shape == (1, PoseTrunk.detail_channels, 32, 64)
+    assert [tuple(level.shape[1:]) for level in seen.levels] == [(24, 16, 32), (32, 8, 16), (64, 4, 8), (64, 2, 4)]
+    assert [tuple(level.shape[1:]) for level in features] == [(116, 16, 32), (80, 8, 16), (160, 4, 8)]
+    assert PoseTrunk.channels == (116, 80, 160)
 
 
 def test_answers_are_probabilities(trunk):
     with torch.inference_mode():
-        finest = trunk(torch.rand(2, 3, 64, 64))[0][0]
-    answers = finest[:, PoseTrunk.heatmap_channels.start : PoseTrunk.heatmap_channels.stop + 1]
-    assert answers.min() >= 0 and answers.max() <= 1
+        seen = trunk(torch.rand(2, 3, 64, 64))
+    assert seen.heatmaps.shape[1] == 17 and seen.centres.shape[1] == 1
+    assert all(maps.min() >= 0 and maps.max() <= 1 for maps in (seen.heatmaps, seen.centres))
+
+
+def test_offsets_of_some_cells_are_those_of_the_whole_map(trunk):
+    with torch.inference_mode():
+        seen = trunk(torch.rand(2, 3, 64, 128))
+        everywhere = 4 * trunk.offsets(seen.levels[0]).flatten(2)  # in input pixels
+        cells = torch.tensor([[0, 31, 32, 100, 255], [480, 511, 7, 15 * 32 + 5, 33]])  # corners and edges among them
+        offsets = trunk.offsets_at(seen, cells)
+    assert offsets.shape == (2, 34, 5)
+    assert torch.allclose(offsets, everywhere.gather(2, cells[:, None].expand(-1, 34, -1)), atol=1e-5)
 
 
 def test_a_stride_of_two_pads_right_and_bottom_only(trunk):

@@ -27,6 +27,17 @@ def test_the_same_answers_are_right(truth, precision):
     assert said(truth, lambda coarse, fine: None, precision) is None
 
 
+def test_maps_that_say_nothing_new_may_be_left_out_and_others_may_not(truth):
+    coarse = truth[0]
+    said_twice = coarse, torch.nn.functional.interpolate(coarse[:, :17], scale_factor=2, mode="bilinear")
+    answers = coarse, coarse.new_empty(1, 0, *said_twice[1].shape[2:])
+    assert objection(answers, said_twice, "float32", GroupingOptions(), COCO17) is None
+    wrong = coarse.roll(4, -1), answers[1]
+    assert "heatmaps are off" in objection(wrong, said_twice, "float32", GroupingOptions(), COCO17)
+    half = coarse, said_twice[1][:, :5]
+    assert "instead of" in objection(half, said_twice, "float32", GroupingOptions(), COCO17)
+
+
 def test_the_noise_of_half_precision_is_allowed_and_more_is_not(truth):
     noise = torch.randn(truth[1].shape, generator=torch.Generator().manual_seed(0))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import numpy as np
 import pytest
@@ -11,9 +10,7 @@ import torch
 
 from engine.backends import Task, openvino, quantisation
 from engine.backends.cache import VARIABLE
-from engine.checkpoint import load_model
 from engine.errors import SwahrError
-from engine.models import model_file
 from engine.proof import objection, shown_pixels
 from engine.served import ServedNetwork
 from engine.training.synthetic import random_frame
@@ -23,35 +20,28 @@ CPU = torch.device("cpu")
 SHAPE = (1, 256, 320)
 
 
-@cache
-def bundled():
-    network, metadata = load_model(model_file("default"))
-    return ServedNetwork(network, metadata.mean, metadata.std, alphas=False), metadata
-
-
 def some_frames():
     for seed in range(12):
         yield random_frame(np.random.default_rng((5, seed)), 320, 256).image
 
 
-def task(frames=some_frames):
-    served, _ = bundled()
+def task(served, frames=some_frames):
     return Task(served, SHAPE, CPU, "int8", served.fingerprint(), frames)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model(bundled, tmp_path_factory):
     """The bundled model in 8 bits, as it is kept."""
     pytest.importorskip("nncf", reason="comes with the extra `int8`")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        compiled = openvino.compile(task())
-        return compiled, openvino._core().read_model(openvino.place(task()) / "network.xml")
+        compiled = openvino.compile(task(bundled[0]))
+        return compiled, openvino._core().read_model(openvino.place(task(bundled[0])) / "network.xml")
 
 
 @pytest.mark.slow
-def test_the_bundled_model_passes_the_proof(model):
-    served, metadata = bundled()
+def test_the_bundled_model_passes_the_proof(bundled, model):
+    served, metadata = bundled
     pixels = shown_pixels(SHAPE)
     with torch.inference_mode():
         expected = served(pixels)
@@ -60,7 +50,7 @@ def test_the_bundled_model_passes_the_proof(model):
 
 
 @pytest.mark.slow
-def test_most_multiplications_are_in_eight_bits_and_no_answers(model):
+def test_most_multiplications_are_in_eight_bits_and_no_answers(bundled, model):
     """Weights in 8 bits lie in the files as whole numbers; tags and the arithmetic around them have no ranges."""
     work = {True: 0.0, False: 0.0}
     for node in model[1].get_ordered_ops():
@@ -70,7 +60,7 @@ def test_most_multiplications_are_in_eight_bits_and_no_answers(model):
             while weights.get_type_name() != "Constant":
                 weights = weights.input_value(0).get_node()
             whole = weights.get_element_type().get_type_name() == "i8"
-            exact = any(re.search(rf"network\.{one}[./]", name) for one in bundled()[0].network.exact_layers)
+            exact = any(re.search(rf"network\.{one}[./]", name) for one in bundled[0].network.exact_layers)
             assert not (whole and exact), name
             cells = np.prod([side.get_max_length() for side in list(node.get_output_partial_shape(0))[2:]])
             work[whole] += weights.data.size * cells
@@ -102,26 +92,26 @@ def test_weights_leave_room_for_sums_in_16_bits_where_the_processor_needs_it(mod
         ({"neon": True, "dot": True}, False),
     ],
 )
-def test_which_processors_add_in_16_bits(monkeypatch, able, narrow):
+def test_which_processors_add_in_16_bits(bundled, monkeypatch, able, narrow):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
     assert quantisation.adds_in_16_bits() is narrow
-    assert narrow in quantisation.marks(task())
+    assert narrow in quantisation.marks(task(bundled[0]))
 
 
-def test_calibration_takes_so_many_frames_at_one_size_whatever_that_of_the_input():
+def test_calibration_takes_so_many_frames_at_one_size_whatever_that_of_the_input(bundled):
     def endless():
         while True:
             yield np.zeros((50, 70, 3), np.uint8)
             yield np.zeros((70, 50, 3), np.uint8)
 
-    inputs = quantisation.calibration_inputs(task(endless))
+    inputs = quantisation.calibration_inputs(task(bundled[0], endless))
     assert len(inputs) == quantisation.CALIBRATION_FRAMES
     assert {frame.shape for frame in inputs} == {(1, 384, 576, 3)}
 
 
-def test_no_frames_to_calibrate_with_is_one_sentence():
+def test_no_frames_to_calibrate_with_is_one_sentence(bundled):
     with pytest.raises(SwahrError, match="no frames to calibrate int8"):
-        quantisation.calibration_inputs(task(lambda: iter(())))
+        quantisation.calibration_inputs(task(bundled[0], lambda: iter(())))
 
 
 def test_other_networks_than_the_slim_one_are_quantised_as_they_are(make):

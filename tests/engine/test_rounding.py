@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ import torch
 from torch import nn
 
 from engine.backends import Task, openvino, rounding
-from engine.checkpoint import load_model
-from engine.models import model_file
 from engine.proof import objection, shown_pixels
 from engine.served import ServedNetwork
 from engine.training.synthetic import random_frame
@@ -23,15 +20,9 @@ CPU = torch.device("cpu")
 SHAPE = (1, 256, 320)
 
 
-@cache
-def bundled():
-    network, metadata = load_model(model_file("default"))
-    return ServedNetwork(network, metadata.mean, metadata.std, alphas=False), metadata
-
-
-@cache
-def rounded():
-    return rounding.rounded(bundled()[0])
+@pytest.fixture(scope="module")
+def rounded(bundled):
+    return rounding.rounded(bundled[0])
 
 
 def task(network, precision):
@@ -55,30 +46,30 @@ def logits(served):
     return [answer.clamp(-4.5, 4) for answer in found]
 
 
-def error(served):
-    pairs = zip(logits(served), logits(bundled()[0]), strict=True)
+def error(served, exact):
+    pairs = zip(logits(served), logits(exact), strict=True)
     lit = [(mine - true)[(mine > -4.4) | (true > -4.4)] for mine, true in pairs]
     return torch.cat(lit).square().mean().sqrt().item()
 
 
-def test_weights_are_numbers_of_bfloat16_and_the_network_itself_is_left_alone():
-    before = copy.deepcopy(bundled()[0].state_dict())
-    for convolution in convolutions(rounded()):
+def test_weights_are_numbers_of_bfloat16_and_the_network_itself_is_left_alone(bundled):
+    before = copy.deepcopy(bundled[0].state_dict())
+    for convolution in convolutions(rounding.rounded(bundled[0])):
         assert torch.equal(convolution.weight, convolution.weight.bfloat16().float())
-    after = bundled()[0].state_dict()
+    after = bundled[0].state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_rounding_them_costs_less_than_without():
-    plain = copy.deepcopy(bundled()[0])
+def test_rounding_them_costs_less_than_without(bundled, rounded):
+    plain = copy.deepcopy(bundled[0])
     for convolution in convolutions(plain):
         convolution.weight.data = convolution.weight.data.bfloat16().float()
-    assert 0 < error(rounded()) < 0.7 * error(plain)
+    assert 0 < error(rounded, bundled[0]) < 0.7 * error(plain, bundled[0])
 
 
-def test_the_bundled_model_is_kept_for_bfloat16_beside_float32_and_passes_the_proof(tmp_path, monkeypatch):
+def test_the_bundled_model_is_kept_for_bfloat16_beside_float32_and_passes_the_proof(bundled, tmp_path, monkeypatch):
     monkeypatch.setenv("SWAHR_CACHE", str(tmp_path))
-    served, metadata = bundled()
+    served, metadata = bundled
     assert openvino.place(task(served, "bfloat16")) != openvino.place(task(served, "float32"))
     pixels = shown_pixels(SHAPE)
     with torch.inference_mode():

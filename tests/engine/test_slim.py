@@ -47,10 +47,53 @@ def test_without_a_scale_branch_every_alpha_is_zero():
 def test_tags_start_as_those_of_the_people_that_the_trunk_sees(network):
     images = torch.rand(1, 3, 128, 128)
     with torch.inference_mode():
-        finest = network.trunk(images)[0][0]
-        centres, offsets = finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels]
-        _, expected = network.people(centres, offsets * PoseTrunk.offset_unit)
+        seen = network.trunk(images)
+        _, expected = network.people(seen.centres, lambda cells: network.trunk.offsets_at(seen, cells))
         assert torch.equal(network(images)[0][:, 34:, ::2, 1::2], expected)
+
+
+def silent(network):
+    """A copy whose heads hand on the trunk's heatmaps, as in the bundled model."""
+    handed_on = copy.deepcopy(network)
+    with torch.no_grad():
+        handed_on.final_layers[0].weight[:17, 32:, 0, 0].fill_diagonal_(1)
+    return handed_on
+
+
+def test_silent_heads_are_left_out_and_nothing_changes(network):
+    whole = silent(network)
+    less = whole.without_silent_heads()
+    assert whole.has_heads and not less.has_heads
+    assert {name.split(".")[0] for name in less.state_dict()} == {"trunk"}
+    with torch.inference_mode():
+        images = torch.rand(2, 3, 128, 192)
+        coarse, fine = whole(images)
+        less_coarse, less_fine = less(images)
+    assert less_coarse.shape == (2, 2 * 17, 32, 48) and less_fine.shape == (2, 17, 64, 96)
+    assert less_coarse[:, :17].max() > 0
+    assert torch.allclose(less_coarse, coarse[:, 17:], atol=1e-6) and torch.allclose(less_fine, fine[:, 17:], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        lambda network: network.final_layers[0].weight[3, 5],
+        lambda network: network.final_layers[0].weight[20, 40],
+        lambda network: network.final_layers[0].bias[3],
+        lambda network: network.final_layers[1].weight[0, 0],
+        lambda network: network.final_layers[1].bias[16],
+    ],
+    ids=["features", "tags", "bias", "fine", "fine bias"],
+)
+def test_heads_that_say_anything_stay(network, spoken):
+    other = silent(network)
+    with torch.no_grad():
+        spoken(other).fill_(1e-6)
+    assert other.without_silent_heads() is other
+
+
+def test_heads_that_do_not_hand_on_the_heatmaps_stay(network):
+    assert network.without_silent_heads() is network
 
 
 def test_heatmaps_count_only_where_people_are(network):
@@ -124,5 +167,6 @@ def test_padding_the_kernel_is_padding_the_picture():
 def test_features_keep_lying_channels_last():
     trunk = PoseTrunk().to(memory_format=torch.channels_last)
     with torch.no_grad():
-        features, _ = trunk(torch.zeros(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))
+        seen = trunk(torch.zeros(2, 3, 64, 64).contiguous(memory_format=torch.channels_last))
+        features = trunk.features(seen)
     assert features[0].is_contiguous(memory_format=torch.channels_last)

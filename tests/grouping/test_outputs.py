@@ -37,6 +37,20 @@ def projected(coarse: np.ndarray, fine: np.ndarray, skeleton) -> tuple[np.ndarra
     return heatmaps.mean(0), np.moveaxis(tags, 0, 3), alphas.mean(0)
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("alphas", [True, False])
+def test_a_finer_map_that_says_nothing_new_can_be_left_out(crowd, passes, alphas):
+    coarse, fine = crowd(3, COCO17, 6, passes, 24, 32, 0.01)
+    coarse = coarse if alphas else coarse[:, 17:]
+    said_twice = doubled(coarse[:, -34:-17])
+    options = GroupingOptions(max_people=30)
+    expected = group_outputs(coarse, said_twice, IDENTITY, options)
+    people = group_outputs(coarse, fine[:, :0], IDENTITY, options)
+    assert len(people) == len(expected) > 3 and people.sigmas is None
+    np.testing.assert_allclose(people.keypoints, expected.keypoints, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(people.tags, expected.tags, rtol=0, atol=1e-4)
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -58,11 +58,10 @@ def test_training_starts_from_movenets_heatmaps(graph, network):
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         heatmaps = network(images)[0][:, 17:34]
-        finest = network.trunk(images)[0][0]
-        centres, offsets = finest[:, PoseTrunk.centre_channels], finest[:, PoseTrunk.offset_channels]
-        presence, _ = network.people(centres, offsets * PoseTrunk.offset_unit)
+        seen = network.trunk(images)
+        presence, _ = network.people(seen.centres, lambda cells: network.trunk.offsets_at(seen, cells))
     presence = functional.interpolate(presence, scale_factor=2, mode="bilinear")
-    published = finest[:, PoseTrunk.heatmap_channels]
+    published = seen.heatmaps
     assert published.shape == heatmaps.shape and published.min() > 0 and presence.max() > 0.1
     assert torch.allclose(heatmaps, published * presence, atol=1e-5)
 
