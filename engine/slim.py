@@ -70,7 +70,7 @@ class SlimNetwork(nn.Module):
     """
 
     exact_layers = (
-        *("trunk.stem", "trunk.blocks.0", "trunk.blocks.1", "trunk.blocks.2"),
+        *("trunk.stem", "trunk.blocks.0", "trunk.blocks.1"),
         *("trunk.pyramid", "trunk.heatmaps", "trunk.centres", "trunk.offsets"),
         *("people", "final_layers", "conv_scale_layers"),
     )
@@ -163,7 +163,8 @@ def _doubled(maps: Tensor) -> Tensor:
 
 def _repeated(maps: Tensor) -> Tensor:
     """Each value four times, [N, K, 2h, 2w]; not by interpolation, which OpenVINO would compute in bfloat16."""
-    wide = torch.stack((maps, maps), 4).flatten(3)
+    columns = torch.arange(2 * maps.shape[3], device=maps.device) // 2
+    wide = maps.index_select(3, columns)
     return torch.stack((wide, wide), 3).flatten(2, 3)
 
 

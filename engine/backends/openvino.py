@@ -111,8 +111,9 @@ def _convert(task: Task) -> openvino.Model:
     if task.precision == "bfloat16":
         return _read(rounding.rounded(task.network), task.shape)
     inputs = quantisation.calibration_inputs(task)
-    model = _read(strips.in_strips(quantisation.prepared(task.network, inputs)), task.shape)
-    return quantisation.quantised(model, task.network.network.exact_layers, inputs)
+    exact = task.network.network.exact_layers
+    model = _read(strips.in_strips(quantisation.prepared(task.network, inputs), among=exact), task.shape)
+    return quantisation.quantised(model, exact, inputs)
 
 
 def _read(network: ServedNetwork, shape: Shape) -> openvino.Model:

@@ -7,6 +7,7 @@ they are 10 to 40 MB, more than processors keep at hand, and fetching them takes
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -26,17 +27,19 @@ def marks() -> tuple[object, ...]:
     return (Path(__file__).read_bytes(),)
 
 
-def in_strips(served: ServedNetwork) -> ServedNetwork:
+def in_strips(served: ServedNetwork, among: Collection[str] | None = None) -> ServedNetwork:
     """The same network, sharing its parameters, with the trunk's wide blocks in strips; what comes out is the same.
 
-    Networks without such a trunk are returned as they are.
+    among: the modules that may be taken apart, by name; None for all. Where features have 8 bits, a quarter as much is
+    moved, and strips gain nothing. Networks without such a trunk are returned as they are.
     """
     if not isinstance(served.network, SlimNetwork):
         return served
     twin, network, trunk = copy.copy(served), copy.copy(served.network), copy.copy(served.network.trunk)
-    blocks = [
-        StripedResidual(block, _STRIPS) if index in _BLOCKS else block for index, block in enumerate(trunk.blocks)
-    ]
+    blocks = list(trunk.blocks)
+    for index in _BLOCKS:
+        if among is None or f"trunk.blocks.{index}" in among:
+            blocks[index] = StripedResidual(blocks[index], _STRIPS)
     trunk._modules = trunk._modules | {"blocks": nn.ModuleList(blocks)}
     network._modules = network._modules | {"trunk": trunk}
     twin._modules = twin._modules | {"network": network}

@@ -36,6 +36,12 @@ def test_a_network_in_strips_is_the_network_and_shares_its_weights(size):
             torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_only_blocks_that_are_named_are_taken_apart():
+    served = ServedNetwork(build_network("default"), (0.5,) * 3, (0.5,) * 3, alphas=False)
+    twin = in_strips(served, among=("trunk.stem", "trunk.blocks.1", "trunk.blocks.5"))
+    assert [index for index, block in enumerate(twin.network.trunk.blocks) if isinstance(block, StripedResidual)] == [1]
+
+
 def test_other_networks_stay_as_they_are(make):
     served = ServedNetwork(make.small(), (0,) * 3, (1,) * 3, alphas=False)
     assert in_strips(served) is served
