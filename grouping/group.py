@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from .halves import average, side_by_side
+from .halves import average, average_passes, side_by_side
 from .interpolation import value_at
 from .matching import match_candidates
 from .options import GroupingOptions
@@ -86,7 +86,9 @@ def group_outputs(
     passes, height, width = _check_outputs(coarse, fine, keypoints)
     flips = _flip_indices(skeleton)
     tags = np.empty((keypoints, height // 2, width // 2, passes), np.float32)
-    scene = _Scene.of(np.empty((keypoints, height, width), np.float32), 1, tags, 2, options)
+    doublings = 1 if fine.shape[1] else 2
+    heatmaps = np.empty((keypoints, 2 * height >> doublings, 2 * width >> doublings), np.float32)
+    scene = _Scene.of(heatmaps, doublings, tags, 2, options)
     scene.scan(coarse, fine, flips)
     if not scene.finite.all():
         _name_what_is_not_finite(("image", "map", "y", "x"), coarse=coarse, fine=fine)
@@ -114,7 +116,8 @@ def warm_up() -> None:
     group(heatmaps, heatmaps[..., None])
     coarse, fine = np.ones((1, 3 * keypoints, 1, 1)), np.ones((1, 2 * keypoints, 2, 2))
     coarse[:, 2 * keypoints - 1] = fine[:, -1] = 0
-    group_outputs(coarse, fine, np.eye(2, 3))
+    for maps in (fine, fine[:, :0]):
+        group_outputs(coarse, maps, np.eye(2, 3))
 
 
 def compiled_folder() -> Path:
@@ -199,8 +202,10 @@ def _scan(
                 side_by_side(coarse, keypoints, keypoint, flip_indices[keypoint], tags[keypoint])
             finite[index] = tile_ranges(tags[keypoint], tag_doublings, lowest[keypoint], highest[keypoint])
             continue
-        if coarse.size:
+        if fine.size:
             average(coarse, fine, keypoints, keypoint, flip_indices[keypoint], heatmaps[keypoint])
+        elif coarse.size:
+            average_passes(coarse, keypoints, keypoint, flip_indices[keypoint], heatmaps[keypoint])
         one_map = heatmaps[keypoint].reshape((*heatmaps.shape[1:], 1))
         finite[index] = tile_ranges(one_map, doublings, minima, maxima[keypoint : keypoint + 1])
         if finite[index]:

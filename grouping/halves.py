@@ -24,15 +24,12 @@ def average(
     """Write the mean heatmap of one of K keypoints at 1/2 of the input into half [h/2, w/2].
 
     coarse: [F, (K alphas |) K heatmaps | K tags, h/4, w/4], doubled as in `interpolation`; fine: [F, (K alphas |)
-    K heatmaps, h/2, w/2], or without maps if it would say the same. The second pass, of the mirror image, is turned
-    back and its `mirrored_keypoint` is taken.
+    K heatmaps, h/2, w/2]. The second pass, of the mirror image, is turned back and its `mirrored_keypoint` is taken.
     """
     height, width = half.shape
     coarse_heatmaps, fine_heatmaps = coarse.shape[1] - 2 * keypoints, fine.shape[1] - keypoints
     line = np.empty(width // 2 + 2, np.float32)  # with a pixel more at both ends
-    both = fine.shape[1] > 0
-    nothing = np.zeros(0 if both else width, np.float32)
-    share = np.float32((0.5 if both else 1) / len(fine))
+    share = np.float32(0.5 / len(fine))
     for y in range(height):
         top = max((y - 1) >> 1, 0)
         bottom = min(((y - 1) >> 1) + 1, height // 2 - 1)
@@ -42,13 +39,25 @@ def average(
             source = mirrored_keypoint if index else keypoint
             near, far = coarse[index, coarse_heatmaps + source, top], coarse[index, coarse_heatmaps + source, bottom]
             _blend(near, far, weight, line)
-            added = fine[index, fine_heatmaps + source, y] if both else nothing
             if index == 0:
-                _double(line, added, row)
+                _double(line, fine[index, fine_heatmaps + source, y], row)
             else:
-                _add_mirrored(line, added, row)
+                _add_mirrored(line, fine[index, fine_heatmaps + source, y], row)
         for x in range(width):
             row[x] *= share
+
+
+@njit(cache=True, nogil=True)
+def average_passes(
+    coarse: NDArray[np.float32], keypoints: int, keypoint: int, mirrored_keypoint: int, mean: NDArray[np.float32]
+) -> None:
+    """Write the mean heatmap of one of K keypoints at 1/4 of the input, as `average` reads it, into mean [h/4, w/4]."""
+    height, width = mean.shape
+    heatmaps = coarse.shape[1] - 2 * keypoints
+    for y in range(height):
+        row, mirrored = coarse[0, heatmaps + keypoint, y], coarse[-1, heatmaps + mirrored_keypoint, y]
+        for x in range(width):
+            mean[y, x] = row[x] if len(coarse) == 1 else np.float32(0.5) * (row[x] + mirrored[width - 1 - x])
 
 
 @njit(cache=True, nogil=True)

@@ -55,14 +55,14 @@ def _doubled_value(map_: NDArray[np.float32], x: int, y: int) -> np.float32:
 @njit(cache=True, nogil=True)
 def drawing_room() -> NDArray[np.float32]:
     """Room for `draw` to work in."""
-    return np.empty((2, MOST_ROWS // 2 + 1, WIDTH), np.float32)
+    return np.empty((4, MOST_ROWS // 2 + 2, WIDTH), np.float32)
 
 
 @njit(cache=True, nogil=True)
 def draw(
     map_: NDArray[np.float32], doublings: int, x0: int, y0: int, room: NDArray[np.float32], block: NDArray[np.float32]
 ) -> None:
-    """Write the pixels from x0, y0 on of a map [h, w] doubled 0 times or once into `block`, as `value_at` gives them.
+    """Write the pixels from x0, y0 on of a map [h, w] doubled 0 to 2 times into `block`, as `value_at` gives them.
 
     block: [n, WIDTH], n at most MOST_ROWS; what of it lies outside the map is left open. Where the map is doubled, x0
     and y0 are odd and n is even. room: `drawing_room()`.
@@ -78,9 +78,12 @@ def draw(
             for x in range(max(x0, 0), min(x0 + WIDTH, width)):
                 block[y - y0, x - x0] = map_[y, x]
     else:
-        rows = len(block) // 2 + 1
-        _cut(map_, (x0 - 1) >> 1, (y0 - 1) >> 1, room[0, :rows])
-        _double(room[0, :rows], x0, y0, room[1], block)
+        patch = room[0, : len(block) // 2 + 1]
+        if doublings == 1:
+            _cut(map_, (x0 - 1) >> 1, (y0 - 1) >> 1, patch)
+        else:
+            _cut_doubled(map_, (x0 - 1) >> 1, (y0 - 1) >> 1, room[1:], patch)
+        _double(patch, x0, y0, room[1], block)
 
 
 @njit(cache=True, nogil=True)
@@ -92,6 +95,22 @@ def _cut(map_: NDArray[np.float32], x0: int, y0: int, patch: NDArray[np.float32]
         y = min(max(y0 + row, 0), height - 1)
         for column in range(_PAIRS + 1):
             patch[row, column] = map_[y, x0 + column if inside else min(max(x0 + column, 0), width - 1)]
+
+
+@njit(cache=True, nogil=True)
+def _cut_doubled(
+    map_: NDArray[np.float32], x0: int, y0: int, room: NDArray[np.float32], patch: NDArray[np.float32]
+) -> None:
+    """`_cut` from a map that is doubled once, drawn from the odd pixels at x0, y0 or before."""
+    beyond_x, beyond_y = 1 - (x0 & 1), 1 - (y0 & 1)
+    rows = len(patch) + beyond_y
+    half = room[0, : rows + (rows & 1)]
+    quarter = room[1, : len(half) // 2 + 1]
+    _cut(map_, (x0 - beyond_x - 1) >> 1, (y0 - beyond_y - 1) >> 1, quarter)
+    _double(quarter, x0 - beyond_x, y0 - beyond_y, room[2], half)
+    for row in range(len(patch)):
+        for column in range(_PAIRS + 1):
+            patch[row, column] = half[row + beyond_y, column + beyond_x]
 
 
 @njit(cache=True, nogil=True)

@@ -28,7 +28,7 @@ def find_peaks(
     """The candidates of one keypoint: local maxima of its heatmap [h, w] above the threshold, the M highest of them.
 
     A pixel is a local maximum when nothing in the kernel x kernel window around it is higher, so equal neighbours all
-    stay; the window ends at the map's border. The heatmap is doubled `doublings` times, 0 or 1; maxima comes from
+    stay; the window ends at the map's border. The heatmap is doubled `doublings` times, 0 to 2; maxima comes from
     ``tile_ranges``. Writes pixels [M, 2] as x, y and values [M], highest first, equal ones in reading order, and
     returns how many there are.
     """

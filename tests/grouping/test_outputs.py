@@ -76,7 +76,9 @@ def test_fused_equals_grouping_of_projected_maps(crowd, seed, num_people, passes
     np.testing.assert_allclose(people.sigmas, np.where(expected.found, 4 * np.sqrt(scales), 0), rtol=1e-4)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: once in many thousands a tag lies half a unit off, to the last digit, and is rounded the
+# other way.
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_people=st.integers(0, 40),
@@ -108,13 +110,13 @@ def test_doubling_is_pytorchs(seed, height, width):
         rows, columns = np.mgrid[: expected.shape[0], : expected.shape[1]]
         found = np.vectorize(value_at, excluded=(0, 3))(map_, columns, rows, times)
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
-        if times == 2:
-            continue
         for x, y in np.ndindex(-(-found.shape[1] // 16), -(-found.shape[0] // 16)):
-            block = np.full((18, WIDTH), np.nan, np.float32)
-            draw(map_, times, 16 * x - 1, 16 * y - 1, drawing_room(), block)
             part = found[16 * y : 16 * y + 16, 16 * x : 16 * x + 16]
-            np.testing.assert_array_equal(block[1:17, 1:17][: part.shape[0], : part.shape[1]], part)
+            for margin in (1, 3):
+                block = np.full((16 + 2 * margin, WIDTH), np.nan, np.float32)
+                draw(map_, times, 16 * x - margin, 16 * y - margin, drawing_room(), block)
+                own = block[margin:, margin:][: part.shape[0], : part.shape[1]]
+                np.testing.assert_array_equal(own, part)
 
 
 def test_people_come_in_source_pixels_and_sigmas_grow_along(crowd):
