@@ -65,7 +65,7 @@ class SlimNetwork(nn.Module):
     Heatmaps count only where a person whose centre the trunk sees may have the keypoint, and tags are those of these
     people (`PeopleMaps`), plus what the heads add to both.
 
-    exact_layers: modules that stay in floating point in int8. The stem, the first blocks and the pyramid are a quarter
+    exact_layers: modules that stay in floating point in int8. The stem, the first blocks and the pyramid are a fifth
     of the multiplications and most of the error; the answers of the others are read as numbers.
     """
 
