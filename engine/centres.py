@@ -14,7 +14,8 @@ from torch.nn import functional as F
 _PEOPLE = 20  # M
 _LEAST_SCORE = 0.05  # of a centre; weaker ones are nobody
 _SURE_SCORE = 0.15  # from here on a centre counts in full: nobody comes or goes with the last digit of a score
-_SAME = 0.25  # mean distance of two people's keypoints, as a part of the smaller one's size, at which they are one
+_NEAR = 0.25  # as a part of the smaller one's size, how far two candidates' expected places of a keypoint may be apart
+_SAME = 0.4  # part of the keypoints that are so near, from where on two candidates are one person
 _REACH = 0.35  # standard deviation of a keypoint around its expected place, as a part of the person's size
 _LEAST_REACH = 4.0  # input pixels, about what an expected place is off whatever the size
 _LEAST_SIZE = 8.0  # input pixels
@@ -38,6 +39,9 @@ class PeopleMaps(nn.Module):
     A person's tag is a ramp over the picture, one unit every 24 input pixels, so that it hardly changes from frame to
     frame; where people would come too near each other on it, those farther right and down are moved on to keep a
     distance of 2.
+
+    Of somebody in an odd pose, several centres may each know a part: one where the legs are, another where the arms
+    are. So centres that agree on many keypoints are one person, whose keypoints are expected where any of them says.
     """
 
     def __init__(self, anchors: Sequence[int | None]) -> None:
@@ -56,11 +60,12 @@ class PeopleMaps(nn.Module):
         extent = expected.amax(3) - expected.amin(3)  # [N, 2, M]
         # Of 0, which it is for a single anchor, a root has no gradient.
         size = (extent[:, 0] * extent[:, 1]).clamp(min=_LEAST_SIZE**2).sqrt()
-        people = self._people(scores, expected, size)  # [N, M], 1 for people, 0 for the rest
+        first, owner = self._people(scores, expected, size)
+        somebody = first.gather(1, owner)
+        tags = self._tags(middles, first).gather(1, owner)
         weight = (scores - _LEAST_SCORE) / (_SURE_SCORE - _LEAST_SCORE)
-        tags = self._tags(middles, people)
         reach = 2 * ((_REACH * size) ** 2 + _LEAST_REACH**2)
-        doubt = _NOBODY * (1 - people) - weight.clamp(1e-4, 1).log()
+        doubt = _NOBODY * (1 - somebody) - weight.clamp(1e-4, 1).log()
         grid = position(centres[:, :, ::2, ::2], 8)
         across, down = grid[:, 0, :1], grid[:, 1, :, :1]  # [N, 1, w/2], [N, h/2, 1]
         least, whose = None, None
@@ -90,12 +95,18 @@ class PeopleMaps(nn.Module):
         )  # [N, M, K]
         return scores, middles, middles[..., None] + torch.stack((x, y), 1)
 
-    def _people(self, scores: Tensor, expected: Tensor, size: Tensor) -> Tensor:
-        """Which candidates count: strong enough, and not the same person as a better one."""
+    def _people(self, scores: Tensor, expected: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+        """Which candidates are the best of a person, 1 or 0 [N, M], and the candidate that each is one with [N, M].
+
+        That is a better one, or itself. Whoever is one with nobody who counts is nobody.
+        """
         strong = (scores > _LEAST_SCORE).float()
-        apart = (expected[:, :, :, None] - expected[:, :, None]).square().sum(1).sqrt().mean(3)  # [N, M, M]
-        same = (apart < _SAME * torch.minimum(size[:, :, None], size[:, None])).float()
-        return strong * (1 - (same * self._earlier * strong[:, :, None]).amax(1))
+        apart = (expected[:, :, :, None] - expected[:, :, None]).square().sum(1).sqrt()  # [N, M, M, K]
+        near = apart < _NEAR * torch.minimum(size[:, :, None], size[:, None])[..., None]
+        same = (near.float().mean(3) > _SAME).float() * self._earlier * strong[:, :, None] * strong[:, None]
+        first = strong * (1 - same.amax(1))
+        owner = torch.where(same * first[:, :, None] > 0, self._rank[:, None], self._rank).amin(1)
+        return first, owner.long()
 
     def _tags(self, middles: Tensor, people: Tensor) -> Tensor:
         ramp = (middles[:, 0] + 0.25 * middles[:, 1]) / _TAG_RAMP + 1e-3 * self._rank  # no two are equal

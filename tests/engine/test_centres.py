@@ -83,6 +83,29 @@ def test_two_centres_of_one_person_are_one_person(people):
     assert len(once.unique()) == len(twice.unique()) == 1
 
 
+def halves(agreeing, height=64, width=48):
+    """Two centres of one upright person with ten keypoints, of which they place so many alike: one knows the head end
+    of the person, 25 cells up, the other the feet."""
+    centres, offsets = torch.zeros(1, 1, height, width), torch.zeros(1, 20, height, width)
+    for y, score, known in ((44, 0.9, slice(0, 5)), (24, 0.4, slice(5, 10))):
+        centres[0, 0, y, 20] = score
+        places = torch.linspace(220, 20, 10)  # from the feet up
+        moved = torch.ones(10, dtype=torch.bool)
+        moved[known] = False
+        moved[5 - agreeing // 2 : 5 + agreeing // 2] = False
+        offsets[0, 0::2, y, 20] = places + 60 * moved - 4 * y - 2
+        offsets[0, 1::2, y, 20] = torch.tensor([-20.0, 20]).repeat(5)
+    return centres, offsets
+
+
+@pytest.mark.parametrize(("agreeing", "one"), [(6, True), (2, False)])
+def test_centres_that_agree_on_many_keypoints_are_one_person_who_is_where_either_says(agreeing, one):
+    presence, tags = MapsOfPeople(range(10))(*halves(agreeing))
+    top, feet = (9, 2, 12), (0, 27, 7)  # keypoint, cell
+    assert presence[0][top] > 0.9 and presence[0][feet] > 0.9
+    assert (tags[0][top] == tags[0][feet]) == one and len(tags.unique()) == 2 - one
+
+
 def test_each_image_is_looked_at_alone(people):
     ones = [centred((20, 12, 0.9), (30, 12, 0.5)), centred((5, 20, 0.3))]
     together = people(*(torch.cat(parts) for parts in zip(*ones, strict=True)))
