@@ -15,7 +15,7 @@ _PEOPLE = 20  # M
 _LEAST_SCORE = 0.05  # of a centre; weaker ones are nobody
 _SURE_SCORE = 0.15  # from here on a centre counts in full: nobody comes or goes with the last digit of a score
 _NEAR = 0.25  # as a part of the smaller one's size, how far two candidates' expected places of a keypoint may be apart
-_SAME = 0.4  # part of the keypoints that are so near, from where on two candidates are one person
+_SAME = 0.4  # two candidates are one person if more than this part of their keypoints is so near
 _REACH = 0.35  # standard deviation of a keypoint around its expected place, as a part of the person's size
 _LEAST_REACH = 4.0  # input pixels, about what an expected place is off whatever the size
 _LEAST_SIZE = 8.0  # input pixels
@@ -41,7 +41,8 @@ class PeopleMaps(nn.Module):
     distance of 2.
 
     Of somebody in an odd pose, several centres may each know a part: one where the legs are, another where the arms
-    are. So centres that agree on many keypoints are one person, whose keypoints are expected where any of them says.
+    are. So those that agree with a better one on many keypoints are one person with it, and that person's keypoints are
+    expected where any of them says.
     """
 
     def __init__(self, anchors: Sequence[int | None]) -> None:
@@ -53,6 +54,8 @@ class PeopleMaps(nn.Module):
         earlier = torch.ones(_PEOPLE, _PEOPLE).triu(1)
         self.register_buffer("_earlier", earlier, persistent=False)  # [i, j]: i has the better centre of the two
         self.register_buffer("_rank", torch.arange(float(_PEOPLE)), persistent=False)
+        known = {anchor: keypoint for keypoint, anchor in reversed([*enumerate(self.anchors)]) if anchor is not None}
+        self._telling = sorted(known.values()) or [0]  # one keypoint of each anchor
 
     def forward(self, centres: Tensor, offsets_at: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         centres = centres.float()
@@ -98,14 +101,17 @@ class PeopleMaps(nn.Module):
     def _people(self, scores: Tensor, expected: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Which candidates are the best of a person, 1 or 0 [N, M], and the candidate that each is one with [N, M].
 
-        That is a better one, or itself. Whoever is one with nobody who counts is nobody.
+        That is a person's best one, or itself. Who is weak, agrees with the best ones of several people, or only with
+        others than those, is nobody.
         """
         strong = (scores > _LEAST_SCORE).float()
-        apart = (expected[:, :, :, None] - expected[:, :, None]).square().sum(1).sqrt()  # [N, M, M, K]
+        told = expected if len(self._telling) == len(self.anchors) else expected[..., self._telling]
+        apart = (told[:, :, :, None] - told[:, :, None]).square().sum(1).sqrt()  # [N, M, M, anchors]
         near = apart < _NEAR * torch.minimum(size[:, :, None], size[:, None])[..., None]
         same = (near.float().mean(3) > _SAME).float() * self._earlier * strong[:, :, None] * strong[:, None]
         first = strong * (1 - same.amax(1))
-        owner = torch.where(same * first[:, :, None] > 0, self._rank[:, None], self._rank).amin(1)
+        again = same * first[:, :, None]
+        owner = torch.where(again.sum(1) == 1, (again * self._rank[:, None]).sum(1), self._rank)
         return first, owner.long()
 
     def _tags(self, middles: Tensor, people: Tensor) -> Tensor:

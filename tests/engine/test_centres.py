@@ -83,41 +83,88 @@ def test_two_centres_of_one_person_are_one_person(people):
     assert len(once.unique()) == len(twice.unique()) == 1
 
 
-def halves(agreeing, height=64, width=48):
-    """Two centres of one upright person with ten keypoints, of which they place so many alike: one knows the head end
-    of the person, 25 cells up, the other the feet."""
-    centres, offsets = torch.zeros(1, 1, height, width), torch.zeros(1, 20, height, width)
-    for y, score, known in ((44, 0.9, slice(0, 5)), (24, 0.4, slice(5, 10))):
-        centres[0, 0, y, 20] = score
-        places = torch.linspace(220, 20, 10)  # from the feet up
-        moved = torch.ones(10, dtype=torch.bool)
-        moved[known] = False
-        moved[5 - agreeing // 2 : 5 + agreeing // 2] = False
-        offsets[0, 0::2, y, 20] = places + 60 * moved - 4 * y - 2
-        offsets[0, 1::2, y, 20] = torch.tensor([-20.0, 20]).repeat(5)
+X = torch.tensor([-20.0, 20]).repeat(6)  # of twelve keypoints of a person who stands upright
+Y = torch.linspace(20, 240, 12)
+
+
+def placed(*persons, height=64, width=80):
+    """Centres and offsets of persons (row, column, score, x, y): the cell of the centre, and where it expects its
+    twelve keypoints, in pixels from the top left corner."""
+    centres, offsets = torch.zeros(1, 1, height, width), torch.zeros(1, 24, height, width)
+    for row, column, score, x, y in persons:
+        centres[0, 0, row, column] = score
+        offsets[0, 0::2, row, column] = y - 4 * row - 2
+        offsets[0, 1::2, row, column] = x - 4 * column - 2
     return centres, offsets
 
 
-@pytest.mark.parametrize(("agreeing", "one"), [(6, True), (2, False)])
-def test_centres_that_agree_on_many_keypoints_are_one_person_who_is_where_either_says(agreeing, one):
-    presence, tags = MapsOfPeople(range(10))(*halves(agreeing))
-    top, feet = (9, 2, 12), (0, 27, 7)  # keypoint, cell
-    assert presence[0][top] > 0.9 and presence[0][feet] > 0.9
-    assert (tags[0][top] == tags[0][feet]) == one and len(tags.unique()) == 2 - one
+def at(maps, keypoint, x, y):
+    return maps[0, keypoint, int(y) // 8, int(x) // 8].item()
 
 
-def test_each_image_is_looked_at_alone(people):
-    ones = [centred((20, 12, 0.9), (30, 12, 0.5)), centred((5, 20, 0.3))]
-    together = people(*(torch.cat(parts) for parts in zip(*ones, strict=True)))
+def halves(agreeing):
+    """Two centres of one person, of whom one knows the upper six keypoints, the other the lower six, and who place so
+    many in the middle alike; the others are expected 60 pixels too far right."""
+    wrong = torch.zeros(2, 12)
+    wrong[0, 6 + agreeing // 2 :] = 60
+    wrong[1, : 6 - agreeing // 2] = 60
+    return placed((20, 25, 0.9, 100 + X + wrong[0], Y), (40, 25, 0.4, 100 + X + wrong[1], Y))
+
+
+@pytest.fixture(scope="module")
+def twelve():
+    return MapsOfPeople(range(12))
+
+
+@pytest.mark.parametrize(("agreeing", "people"), [(6, 1), (4, 2)])
+def test_centres_that_agree_on_many_keypoints_are_one_person_who_is_where_either_says(twelve, agreeing, people):
+    presence, tags = twelve(*halves(agreeing))
+    top, bottom = (0, 80, 20), (11, 120, 240)
+    assert at(presence, *top) > 0.9 and at(presence, *bottom) > 0.9
+    assert len(tags.unique()) == people and (at(tags, *top) == at(tags, *bottom)) == (people == 1)
+
+
+def test_a_centre_between_two_people_is_nobody(twelve):
+    x = 100 + X + torch.tensor([0.0] * 6 + [130] * 6)  # 120 pixels right of the one stands the other
+    people = (20, 25, 0.9, 100 + X, Y), (20, 55, 0.8, 220 + X, Y)
+    for expected, maps in zip(twelve(*placed(*people)), twelve(*placed(*people, (40, 40, 0.3, x, Y))), strict=True):
+        assert torch.equal(expected, maps)
+
+
+def test_a_centre_that_agrees_with_no_person_s_best_one_is_nobody(twelve):
+    best = (20, 25, 0.9, 100 + X, Y)
+    second = (30, 25, 0.8, 100 + X + torch.tensor([0.0] * 6 + [60] * 6), Y)
+    third = (40, 25, 0.7, 100 + X + torch.tensor([150.0] * 6 + [60] * 6), Y)
+    for expected, maps in zip(twelve(*placed(best, second)), twelve(*placed(best, second, third)), strict=True):
+        assert torch.equal(expected, maps)
+    assert len(twelve(*placed(third, best))[1].unique()) == 2
+
+
+def test_keypoints_that_may_be_anywhere_join_nobody():
+    x = 100 + X + torch.tensor([0.0] + [120] * 11)  # the same nose
+    both = placed((20, 25, 0.9, 100 + X, Y), (20, 55, 0.8, x, Y))
+    assert len(MapsOfPeople((*range(12), *[None] * 12))(*both)[1].unique()) == 2
+
+
+@pytest.mark.parametrize(
+    ("maps", "ones"),
+    [("people", [centred((20, 12, 0.9), (30, 12, 0.5)), centred((5, 20, 0.3))]), ("twelve", [halves(4), halves(6)])],
+)
+def test_each_image_is_looked_at_alone(maps, ones, request):
+    maps = request.getfixturevalue(maps)
+    together = maps(*(torch.cat(parts) for parts in zip(*ones, strict=True)))
     for index, one in enumerate(ones):
-        for expected, maps in zip(people(*one), together, strict=True):
-            assert torch.allclose(expected[0], maps[index], atol=1e-5)
+        for expected, found in zip(maps(*one), together, strict=True):
+            assert torch.allclose(expected[0], found[index], atol=1e-5)
 
 
-def test_what_was_traced_at_one_size_is_right_at_another(people):
+def test_what_was_traced_at_one_size_is_right_at_another(people, twelve):
     traced = torch.jit.trace(people, centred((20, 12, 0.9)), check_trace=False)
     other = centred((7, 30, 0.8), (30, 9, 0.6), height=40, width=36)
     for expected, maps in zip(people(*other), traced(*other), strict=True):
+        assert torch.allclose(expected, maps, atol=1e-5)
+    traced = torch.jit.trace(twelve, placed((20, 25, 0.9, 90 + X, Y), height=80, width=48), check_trace=False)
+    for expected, maps in zip(twelve(*halves(6)), traced(*halves(6)), strict=True):
         assert torch.allclose(expected, maps, atol=1e-5)
 
 
